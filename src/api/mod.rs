@@ -1,0 +1,37 @@
+//! The custom resources of group `usher.dev`, version `v1alpha1`: their types, schemas and validation rules.
+//!
+//! No behaviour lives here. What a schema or a CEL rule can refuse is refused by the API server at `kubectl apply`;
+//! what only the operator can know (a pattern that does not compile, a missing server) is for [`crate::policy`] and
+//! the conditions in status.
+
+mod duration;
+mod forward;
+mod r#match;
+mod r#move;
+mod policy;
+mod server;
+mod status;
+mod string_match;
+
+pub use duration::Duration;
+pub use forward::{DeletionPolicy, ForwardSource, ParticipantForward, ParticipantForwardSpec};
+pub use r#match::{AttributeMatch, Except, Include, Kind, Match, Source, State};
+pub use r#move::{ParticipantMove, ParticipantMoveSpec};
+pub use policy::{
+    Mode, MuteEffect, PermissionEffect, PolicyRule, RemoveEffect, Repeat, RoomPolicy, RoomPolicySpec, ServerRef,
+    SetEffect,
+};
+pub use server::{
+    Access, CaBundle, ConfigMapKeyRef, Credentials, Feature, Features, LiveKitServer, LiveKitServerSpec,
+    LiveKitServerStatus, NamespaceGrant, Requests, SecretRef,
+};
+pub use status::{PolicyStatus, Sample, Summary};
+pub use string_match::StringMatch;
+
+/// The API group of every kind.
+pub const GROUP: &str = "usher.dev";
+/// The only version served so far.
+pub const VERSION: &str = "v1alpha1";
+/// Annotation that forces a resync now; its last seen value is copied to `status.lastHandledReconcileAt`.
+/// The convention is Flux's (`reconcile.fluxcd.io/requestedAt`).
+pub const RECONCILE_REQUESTED_AT: &str = "usher.dev/reconcile-requested-at";

@@ -1,0 +1,3 @@
+//! Usher makes LiveKit rooms obey declared policies.
+
+pub mod api;
