@@ -1,0 +1,29 @@
+//! What shall hold for a participant, and what to do about it: the heart of the project, and pure.
+//!
+//! Specs are compiled once ([`Policy::compile`]). A [`PolicySet`] finds the policies of a room and puts them into one
+//! [`Line`]; a [`Resolver`] lets every matching rule of the line speak, and the first that speaks of a field decides
+//! it; [`plan`] compares that with what is seen and says what to do, in a safe order, with the reason of each step.
+//!
+//! Nothing here knows a Kubernetes client, HTTP, protobuf or a clock: time is an argument.
+
+mod field;
+mod line;
+mod participant;
+mod pattern;
+mod plan;
+mod problem;
+mod resolve;
+mod rule;
+mod selector;
+mod session;
+
+pub use field::{Decision, Field, Flag, ObjectName, RuleName, Value};
+pub use line::{AuditedLine, Grant, Line, Member, Place, PolicySet, Reach, Standing, Unknown};
+pub use participant::{ALL_SOURCES, Media, Participant, Permission, Publishing, Sources, Track, number};
+pub use pattern::Patterns;
+pub use plan::{Action, Because, Circumstances, Open, Plan, Update, plan};
+pub use problem::{Path, Problem, Problems};
+pub use resolve::{At, Part, Resolution, Resolver};
+pub use rule::{Effect, Mute, MuteState, OnceKey, Policy, Rule, Shape};
+pub use selector::{Defaults, Matching, Selector};
+pub use session::Session;

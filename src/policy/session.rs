@@ -1,0 +1,190 @@
+//! What is remembered of one participant's session, because LiveKit does not show it.
+
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    field::{Decision, Field, Value},
+    participant::{Participant, Sources},
+    plan::{Action, Update},
+    rule::OnceKey,
+};
+
+/// So many corrections of one field …
+const MANY: usize = 5;
+/// … within this time mean that somebody undoes what we do.
+const WINDOW: Duration = Duration::from_secs(60);
+/// The first pause; each one that follows is twice as long.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How long what the server refused is not sent again unless it changes.
+const REFUSED_FOR: Duration = Duration::from_secs(300);
+/// The withdrawal of a source that is not taken back.
+const LAST_WITHDRAWAL: usize = 3;
+
+/// What is remembered of a session. Empty for nearly everybody.
+#[derive(Clone, Debug, Default)]
+pub struct Session {
+    corrections: Vec<(Field, Corrections)>,
+    withdrawn: Vec<(Sources, String)>,
+    done_once: BTreeSet<(String, OnceKey)>,
+    refusals: Vec<Refusal>,
+    apart: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Corrections {
+    /// The latest, at most [`MANY`], oldest first.
+    at: Vec<Timestamp>,
+    pause: Duration,
+    until: Option<Timestamp>,
+}
+
+/// Something the server would not take.
+#[derive(Clone, Debug)]
+struct Refusal {
+    content: u64,
+    until: Timestamp,
+    message: Arc<str>,
+}
+
+impl Session {
+    /// Until when a field is left alone because somebody undoes every correction of it.
+    #[must_use]
+    pub fn damped_until(&self, field: &Field, now: Timestamp) -> Option<Timestamp> {
+        let (_, corrections) = self.corrections.iter().find(|(other, _)| other == field)?;
+        corrections.until.filter(|until| now < *until)
+    }
+
+    /// Whether a OncePerTrack effect has had its turn with a track.
+    #[must_use]
+    pub fn is_done(&self, track: &str, key: OnceKey) -> bool {
+        // A range, because a lookup by (&str, key) in a set of (String, key) would have to allocate.
+        !self.done_once.is_empty() && self.done_once.iter().any(|(done, done_key)| done == track && *done_key == key)
+    }
+
+    /// Notes that OncePerTrack effects have had their turn with a track.
+    pub fn set_done(&mut self, track: &str, keys: impl IntoIterator<Item = OnceKey>) {
+        self.done_once.extend(keys.into_iter().map(|key| (track.to_owned(), key)));
+    }
+
+    /// Forgets tracks that are no more.
+    pub fn retain_tracks(&mut self, participant: &Participant) {
+        self.done_once.retain(|(done, _)| participant.tracks.iter().any(|track| track.sid == *done));
+    }
+
+    /// Whether a source was withdrawn because of this track before.
+    #[must_use]
+    pub(super) fn has_withdrawn(&self, track: &str) -> bool {
+        self.withdrawn.iter().any(|(_, withdrawn)| withdrawn == track)
+    }
+
+    /// Sources that were withdrawn so often that they are not given back in this session.
+    #[must_use]
+    pub(super) fn stays_withdrawn(&self) -> Sources {
+        self.withdrawn
+            .iter()
+            .filter(|(source, _)| self.withdrawn.iter().filter(|(other, _)| other == source).count() >= LAST_WITHDRAWAL)
+            .fold(Sources::NONE, |all, (source, _)| all.with(*source))
+    }
+
+    /// Whether a combined update was refused, so that its parts go one by one.
+    #[must_use]
+    pub(super) fn goes_apart(&self) -> bool {
+        self.apart
+    }
+
+    /// Until when, and why, an update is not sent because the server refused the same before.
+    #[must_use]
+    pub(super) fn refused(&self, update: &Update, now: Timestamp) -> Option<(Timestamp, Arc<str>)> {
+        if self.refusals.is_empty() {
+            return None;
+        }
+        let content = fingerprint(update);
+        let refusal = self.refusals.iter().find(|refusal| refusal.content == content && now < refusal.until)?;
+        Some((refusal.until, Arc::clone(&refusal.message)))
+    }
+
+    /// Notes that an action has been carried out.
+    pub fn carried_out(&mut self, action: &Action, now: Timestamp) {
+        match action {
+            Action::Remove { .. } => {}
+            Action::Mute { track, once, .. } => self.set_done(track, *once),
+            Action::Update(update) => {
+                self.withdrawn.extend(update.withdraws.iter().cloned());
+                for decision in update.why.iter().filter(|decision| !is_narrowing(decision)) {
+                    self.correct(&decision.field, now);
+                }
+            }
+        }
+    }
+
+    /// Notes that the server would not carry out an update: a combined one is tried in parts, a single one not again
+    /// for a while.
+    pub fn was_refused(&mut self, update: &Update, message: Arc<str>, now: Timestamp) {
+        self.refusals.retain(|refusal| now < refusal.until);
+        if update.parts() > 1 {
+            self.apart = true;
+        } else {
+            let until = now.checked_add(REFUSED_FOR).unwrap_or(Timestamp::MAX);
+            self.refusals.push(Refusal { content: fingerprint(update), until, message });
+        }
+    }
+
+    fn correct(&mut self, field: &Field, now: Timestamp) {
+        let place = self.corrections.iter().position(|(other, _)| other == field).unwrap_or_else(|| {
+            self.corrections.push((field.clone(), Corrections::default()));
+            self.corrections.len() - 1
+        });
+        self.corrections[place].1.add(now);
+    }
+}
+
+impl Corrections {
+    fn add(&mut self, now: Timestamp) {
+        if self.at.len() == MANY {
+            self.at.remove(0);
+        }
+        self.at.push(now);
+        let resumed = self.until.is_some_and(|until| within(until, now, WINDOW));
+        if resumed {
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        } else if self.at.len() == MANY && within(self.at[0], now, WINDOW) {
+            self.pause = SHORTEST_PAUSE;
+        } else {
+            self.until = None;
+            return;
+        }
+        self.until = now.checked_add(self.pause).ok();
+    }
+}
+
+fn within(earlier: Timestamp, later: Timestamp, span: Duration) -> bool {
+    later.duration_since(earlier).unsigned_abs() <= span
+}
+
+fn fingerprint(update: &Update) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&update.name, &update.metadata, &update.attributes).hash(&mut hasher);
+    if let Some(permission) = update.permission {
+        format!("{permission:?}").hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Whether carrying out a decision takes something away. That is never put off.
+#[must_use]
+pub(super) fn is_narrowing(decision: &Decision) -> bool {
+    match (&decision.wanted, &decision.seen) {
+        (Value::Removed { .. } | Value::Flag(false) | Value::Muted(true), _) => true,
+        (Value::Publishing(wanted), Value::Publishing(seen)) => wanted.within(*seen),
+        _ => false,
+    }
+}
