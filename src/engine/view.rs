@@ -1,0 +1,153 @@
+//! What the engine works from, and what it says of its work. Both are values, replaced whole.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{Features, Sample},
+    livekit::webhook::Verifier,
+    policy::{ObjectName, Policy, PolicySet},
+};
+
+/// Every server that may be worked on. There is none of it before all initial lists of objects are complete: nothing
+/// is done on what is not known.
+#[derive(Debug)]
+pub struct Catalog<S> {
+    /// By the name of the LiveKitServer. One that cannot be worked on (no Secret, conflicted) is not in it.
+    pub servers: HashMap<ObjectName, Server<S>>,
+}
+
+/// One server of the catalog.
+#[derive(Debug)]
+pub struct Server<S> {
+    /// What its worker works from.
+    pub view: Arc<ServerView<S>>,
+    /// Knows all of its keys.
+    pub verifier: Arc<Verifier>,
+}
+
+/// What the worker of one server works from.
+#[derive(Debug)]
+pub struct ServerView<S> {
+    /// The LiveKitServer.
+    pub server: ObjectName,
+    /// Its rooms. Another one (by address in memory) means that url, credentials or CA have changed, so that what was
+    /// found out about the server counts no more.
+    pub service: Arc<S>,
+    /// Everything that governs its rooms.
+    pub policies: Arc<PolicySet>,
+    /// How often a governed room is listed even when no webhook arrives.
+    pub resync_interval: Duration,
+    /// How much may be asked of the server.
+    pub limits: Limits,
+    /// Nothing is done while it is set.
+    pub suspended: bool,
+    /// Rises when somebody asks for a resync now; the report says up to where it was done.
+    pub resync_request: u64,
+}
+
+/// How much may be asked of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests a second and how many at once after a pause; `None` for no limit.
+    pub rate: Option<Rate>,
+    /// Requests under way at the same time.
+    pub max_in_flight: usize,
+}
+
+/// Requests over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// So many a second.
+    pub per_second: std::num::NonZeroU32,
+    /// So many at once after a pause.
+    pub burst: std::num::NonZeroU32,
+}
+
+/// What the engine knows of every server it works on.
+pub type Reports = BTreeMap<ObjectName, Arc<ServerReport>>;
+
+/// What the engine knows of a server and of the policies on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerReport {
+    /// Whether it answers.
+    pub health: Health,
+    /// What it can do.
+    pub features: Features,
+    /// Governed rooms in session.
+    pub rooms: u32,
+    /// Participants in them.
+    pub participants: u32,
+    /// When every governed room had last been listed.
+    pub resynced_at: Option<Timestamp>,
+    /// The resync request that has been done, see [`ServerView::resync_request`].
+    pub resync_done: u64,
+    /// The policies of the view.
+    pub policies: BTreeMap<ObjectName, PolicyReport>,
+}
+
+/// Whether a server answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Not asked yet.
+    Unknown,
+    /// It answers.
+    Good,
+    /// It cannot be reached; why.
+    Unreachable(String),
+    /// It does not accept the key; what it said.
+    Unauthorized(String),
+    /// It wants fewer requests.
+    RateLimited(String),
+}
+
+/// What the engine knows of a policy.
+#[derive(Clone, Debug)]
+pub struct PolicyReport {
+    /// The version of the policy that this is about: compare by address.
+    pub policy: Arc<Policy>,
+    /// Since this version came, every room has been looked at, and what it wanted has been done or has failed.
+    /// Stays set until another version comes.
+    pub settled: bool,
+    /// Rooms in session that it governs.
+    pub rooms: u32,
+    /// Participants that one of its rules matches.
+    pub participants: u32,
+    /// Of those, the ones that are as declared.
+    pub compliant: u32,
+    /// Of those, the ones for which something is still to be done.
+    pub pending: u32,
+    /// Of those, the ones for whom it failed.
+    pub failed: u32,
+    /// Of an Audit policy: how many are not as declared.
+    pub violations: u32,
+    /// The policy that decides everything this one speaks of, where there is nothing left to decide.
+    pub overridden_by: Option<ObjectName>,
+    /// Why something failed; the same text as long as it fails for the same reason.
+    pub failure: Option<String>,
+    /// It wants tracks unmuted and the server does not let it.
+    pub remote_unmute_disabled: bool,
+    /// What is not as declared: at most 20, sorted.
+    pub samples: Vec<Sample>,
+}
+
+impl PartialEq for PolicyReport {
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |report: &Self| {
+            (
+                Arc::as_ptr(&report.policy),
+                (report.settled, report.remote_unmute_disabled),
+                [report.rooms, report.participants, report.compliant, report.pending, report.failed, report.violations],
+            )
+        };
+        facts(self) == facts(other)
+            && self.overridden_by == other.overridden_by
+            && self.failure == other.failure
+            && self.samples == other.samples
+    }
+}
