@@ -1,3 +1,4 @@
 //! Usher makes LiveKit rooms obey declared policies.
 
 pub mod api;
+pub mod livekit;
