@@ -19,6 +19,7 @@ mod tls;
 mod token;
 mod transport;
 mod twirp;
+pub mod webhook;
 
 pub use address::{Address, AddressError};
 pub use client::{Client, Config, ConfigError, ParticipantUpdate};
