@@ -1,5 +1,14 @@
 //! Usher makes LiveKit rooms obey declared policies.
+//!
+//! The modules are rooms with one-way doors: [`policy`] is pure and knows the [`api`] types alone; [`livekit`] is the
+//! client and knows nothing of policies; [`engine`] brings the two together; [`kubernetes`] turns objects into what
+//! the engine works from and its reports into status; [`http`] receives webhooks and shows metrics; [`cli`] wires.
 
 pub mod api;
+pub mod cli;
 pub mod engine;
+pub mod http;
+pub mod kubernetes;
+pub mod livekit;
+pub mod metrics;
 pub mod policy;

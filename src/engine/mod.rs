@@ -1,5 +1,23 @@
 //! The runtime: one worker per server; rooms, queue, budget; observe, plan, act, report.
+//!
+//! What goes in is a [`Catalog`], replaced whole, and verified webhooks ([`Event`]) by way of [`Routes`]; what comes
+//! out are requests to a [`RoomService`] and [`Reports`]. Knows [`crate::policy`] and, for the errors of requests and
+//! the messages of webhooks, [`crate::livekit`]; knows nothing of Kubernetes.
 
+mod act;
+mod budget;
+mod convert;
+mod event;
+mod pulse;
+mod queue;
+mod room;
+mod service;
+mod supervisor;
 mod view;
+mod worker;
 
+pub use event::{Event, What};
+pub use queue::Urgency;
+pub use service::RoomService;
+pub use supervisor::{Engine, Overloaded, Route, Routes};
 pub use view::{Catalog, Health, Limits, PolicyReport, Rate, Reports, Server, ServerReport, ServerView};

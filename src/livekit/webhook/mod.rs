@@ -1,0 +1,133 @@
+//! Webhooks: proof that LiveKit sent them, and what they say.
+//!
+//! LiveKit puts a token into the Authorization header whose `sha256` claim is the hash of the body
+//! (livekit/protocol webhook/resource_url_notifier.go). Bodies hold a TURN password and must not be logged.
+
+mod event;
+mod jwt;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::DecodingKey;
+use livekit_protocol::WebhookEvent;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+pub use event::{UNKNOWN, is_whole};
+
+use super::token::Signer;
+use super::{Credentials, TokenError};
+
+/// Why a webhook was not accepted. Holds nothing of the header or the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum WebhookError {
+    /// The Authorization header is no token.
+    #[error("the Authorization header holds no token")]
+    NoToken,
+    /// The token is signed in another way than LiveKit signs, or not at all.
+    #[error("the token is not signed with HS256")]
+    Algorithm,
+    /// The token's `iss` is none of the server's keys.
+    #[error("the token is of a key that this server does not have")]
+    UnknownKey,
+    /// The signature is not that of the key.
+    #[error("the token's signature is wrong: another secret, or a forgery")]
+    Signature,
+    /// The token lacks a claim that it must have.
+    #[error("the token lacks the claim {0}")]
+    MissingClaim(&'static str),
+    /// The token's time is over.
+    #[error("the token has expired: a replay, or clocks that differ by more than a minute")]
+    Expired,
+    /// The token's time has not come.
+    #[error("the token is not yet valid: clocks differ by more than a minute")]
+    NotYetValid,
+    /// The body is not the one that was signed.
+    #[error("the body is not the one that was signed")]
+    BodyHash,
+    /// The body is signed and still no event.
+    #[error("the body is no webhook event")]
+    Body,
+}
+
+impl WebhookError {
+    /// A short name for metrics, of a bounded set.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::Algorithm => "algorithm",
+            Self::UnknownKey => "unknown_key",
+            Self::Signature => "signature",
+            Self::MissingClaim(_) => "missing_claim",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::BodyHash => "body_hash",
+            Self::Body => "body",
+        }
+    }
+}
+
+/// Verifies the webhooks of one server.
+#[derive(Clone)]
+pub struct Verifier {
+    keys: HashMap<String, DecodingKey>,
+}
+
+impl Verifier {
+    /// A verifier with every key that the server may sign with. Keys without a secret are left out: anybody could sign
+    /// with those.
+    pub fn new<'a>(keys: impl IntoIterator<Item = &'a Credentials>) -> Self {
+        let keys = keys
+            .into_iter()
+            .filter(|credentials| !credentials.secret.expose().is_empty())
+            .map(|credentials| {
+                let key = DecodingKey::from_secret(credentials.secret.expose().as_bytes());
+                (credentials.api_key.clone(), key)
+            })
+            .collect();
+        Self { keys }
+    }
+
+    /// The event of a webhook, given its Authorization header and its body as it came, byte for byte.
+    ///
+    /// Nothing of the body is parsed before its signature has proved good. A good webhook is good for the life of its
+    /// token, some five minutes: whoever acts on the event looks at its `id` and `created_at`.
+    pub fn verify(&self, authorization: &str, body: &[u8], now: SystemTime) -> Result<WebhookEvent, WebhookError> {
+        let claimed = jwt::verify(&self.keys, authorization, now)?;
+        let actual = Sha256::digest(body);
+        let claimed = STANDARD.decode(claimed).map_err(|_| WebhookError::BodyHash)?;
+        if !same(&claimed, &actual) {
+            return Err(WebhookError::BodyHash);
+        }
+        event::parse(body).ok_or(WebhookError::Body)
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verifier").field(&self.keys.keys()).finish()
+    }
+}
+
+/// The Authorization header that LiveKit would send with this body: for the simulator and for tests.
+pub fn sign(credentials: &Credentials, body: &[u8], now: SystemTime) -> Result<String, TokenError> {
+    #[derive(Serialize)]
+    struct Hash {
+        sha256: String,
+    }
+    let sha256 = STANDARD.encode(Sha256::digest(body));
+    Signer::new(credentials).encode(now, Duration::ZERO, Hash { sha256 })
+}
+
+/// Compares in a time that does not depend on where the texts differ.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| std::hint::black_box(differ | (a ^ b))) == 0
+}
+
+#[cfg(test)]
+mod tests;
