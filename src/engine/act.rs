@@ -64,7 +64,9 @@ impl Request {
         let result = match &self {
             Self::Rooms => service.rooms().await.map(Answer::Rooms),
             Self::Room(room) => service.participants(room).await.map(Answer::Participants),
-            Self::Look(key) => service.participant(&key.room, &key.identity).await.map(Box::new).map(Answer::Participant),
+            Self::Look(key) => {
+                service.participant(&key.room, &key.identity).await.map(Box::new).map(Answer::Participant)
+            }
             Self::Act { key: Key { room, identity }, action, .. } => match action {
                 Action::Update(update) => {
                     service.update(room, identity, update).await.map(Box::new).map(Answer::Participant)
@@ -87,7 +89,9 @@ pub(super) fn same(a: &Action, b: &Action) -> bool {
         (Action::Update(a), Action::Update(b)) => {
             (a.permission, &a.name, &a.metadata, &a.attributes) == (b.permission, &b.name, &b.metadata, &b.attributes)
         }
-        (Action::Mute { track: a, muted: on, .. }, Action::Mute { track: b, muted: other, .. }) => a == b && on == other,
+        (Action::Mute { track: a, muted: on, .. }, Action::Mute { track: b, muted: other, .. }) => {
+            a == b && on == other
+        }
         (Action::Remove { .. }, Action::Remove { .. }) => true,
         _ => false,
     }

@@ -1,9 +1,6 @@
 //! How much may be asked of a server now.
 
-use std::{
-    num::NonZeroU32,
-    time::Duration,
-};
+use std::{num::NonZeroU32, time::Duration};
 
 use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
@@ -11,7 +8,10 @@ use governor::{
 };
 use tokio::time::Instant;
 
-use super::{queue::Urgency, view::{Limits, Rate}};
+use super::{
+    queue::Urgency,
+    view::{Limits, Rate},
+};
 
 /// Counts requests against the limits of one server. Resync gets half of the rate at most, so that it never starves
 /// joins of it.

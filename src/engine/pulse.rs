@@ -96,7 +96,9 @@ impl Pulse {
 
     fn suspend(&mut self, health: Health, pauses: (Duration, Duration), asked: Option<Duration>, now: Instant) {
         // Requests that were under way together fail together: one pause for all of them.
-        if self.probe_at.is_some_and(|at| at > now) && std::mem::discriminant(&self.health) == std::mem::discriminant(&health) {
+        if self.probe_at.is_some_and(|at| at > now)
+            && std::mem::discriminant(&self.health) == std::mem::discriminant(&health)
+        {
             return;
         }
         let (first, longest) = pauses;

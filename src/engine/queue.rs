@@ -67,14 +67,9 @@ impl Queue {
 
     /// The next work of at least this urgency.
     pub(super) fn pop(&mut self, least: Urgency) -> Option<(Urgency, Work)> {
-        Urgency::ALL.into_iter().take_while(|urgency| *urgency <= least).find_map(|urgency| Some((urgency, self.0[urgency as usize].pop_front()?)))
-    }
-
-    pub(super) fn len(&self, urgency: Urgency) -> usize {
-        self.0[urgency as usize].len()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.0.iter_mut().for_each(VecDeque::clear);
+        Urgency::ALL
+            .into_iter()
+            .take_while(|urgency| *urgency <= least)
+            .find_map(|urgency| Some((urgency, self.0[urgency as usize].pop_front()?)))
     }
 }

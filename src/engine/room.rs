@@ -102,7 +102,12 @@ impl Room {
     }
 
     /// Takes in a `participant_joined`. Answers the identity to look at, if the event tells something new.
-    pub(super) fn joined(&mut self, participant: Participant, base: Option<Instant>, received: Instant) -> Option<Arc<str>> {
+    pub(super) fn joined(
+        &mut self,
+        participant: Participant,
+        base: Option<Instant>,
+        received: Instant,
+    ) -> Option<Arc<str>> {
         if let Some(record) = self.records.get(participant.identity.as_str()) {
             // Late or doubled: what is known is newer, for the payload shows the moment of joining.
             if record.participant.sid == participant.sid || record.participant.joined_at > participant.joined_at {
@@ -146,9 +151,7 @@ impl Room {
                 {
                     Arc::from(participant.identity.as_str())
                 }
-                Some(record) if record.participant.sid == participant.sid => {
-                    self.observed(participant, begun, now)
-                }
+                Some(record) if record.participant.sid == participant.sid => self.observed(participant, begun, now),
                 _ => {
                     let identity = self.insert(participant, Some(begun), now);
                     if let Some(record) = self.records.get_mut(&identity) {

@@ -22,13 +22,25 @@ pub trait RoomService: Send + Sync + 'static {
     fn participant(&self, room: &str, identity: &str) -> impl Future<Output = Result<Participant, Error>> + Send;
 
     /// Changes a participant; the answer is the participant afterwards.
-    fn update(&self, room: &str, identity: &str, update: &Update) -> impl Future<Output = Result<Participant, Error>> + Send;
+    fn update(
+        &self,
+        room: &str,
+        identity: &str,
+        update: &Update,
+    ) -> impl Future<Output = Result<Participant, Error>> + Send;
 
     /// Disconnects a participant.
-    fn remove(&self, room: &str, identity: &str, revoke_tokens: bool) -> impl Future<Output = Result<(), Error>> + Send;
+    fn remove(&self, room: &str, identity: &str, revoke_tokens: bool)
+    -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Mutes or unmutes a track; whether there still is such a track.
-    fn mute(&self, room: &str, identity: &str, track: &str, muted: bool) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn mute(
+        &self,
+        room: &str,
+        identity: &str,
+        track: &str,
+        muted: bool,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 impl RoomService for Client {

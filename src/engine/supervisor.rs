@@ -82,7 +82,15 @@ impl<S: RoomService> Engine<S> {
         routes: Routes,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { catalog, reports, routes, metrics, workers: HashMap::new(), tasks: JoinSet::new(), names: HashMap::new() }
+        Self {
+            catalog,
+            reports,
+            routes,
+            metrics,
+            workers: HashMap::new(),
+            tasks: JoinSet::new(),
+            names: HashMap::new(),
+        }
     }
 
     /// Works until it is stopped, and then until every worker has finished what is under way.

@@ -16,6 +16,7 @@ mod resolve;
 mod rule;
 mod selector;
 mod session;
+mod tally;
 
 pub use field::{Decision, Field, Flag, ObjectName, RuleName, Value};
 pub use line::{AuditedLine, Grant, Line, Member, Place, PolicySet, Reach, Standing, Unknown};
@@ -27,3 +28,4 @@ pub use resolve::{At, Part, Resolution, Resolver};
 pub use rule::{Effect, Mute, MuteState, OnceKey, Policy, Rule, Shape};
 pub use selector::{Defaults, Matching, Selector};
 pub use session::Session;
+pub use tally::{RoomTally, Tally};

@@ -106,7 +106,8 @@ impl<S: RoomService> Worker<S> {
                 room.missed += 1;
             }
         }
-        let gone: Vec<_> = self.rooms.values().filter(|room| room.missed > 1).map(|room| Arc::clone(&room.name)).collect();
+        let gone: Vec<_> =
+            self.rooms.values().filter(|room| room.missed > 1).map(|room| Arc::clone(&room.name)).collect();
         for name in gone {
             self.report.touch(&name);
             self.rooms.remove(&name);

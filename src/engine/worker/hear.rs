@@ -99,6 +99,9 @@ impl<S: RoomService> Worker<S> {
             self.take_lines();
             self.list_rooms_soon(Urgency::Change);
         }
+        if before.resync_request != self.view.resync_request {
+            self.resync_asked = Some((Instant::now(), self.view.resync_request));
+        }
         if before.resync_request != self.view.resync_request || before.suspended != self.view.suspended {
             for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
                 self.list_room_soon(&name, Urgency::Change);
@@ -139,8 +142,7 @@ impl<S: RoomService> Worker<S> {
 /// Whether the same policies speak in the same order.
 fn same_line(a: &Line, b: &Line) -> bool {
     let same = |a: &[Standing], b: &[Standing]| {
-        a.len() == b.len()
-            && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(&a.policy, &b.policy) && a.place == b.place)
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(&a.policy, &b.policy) && a.place == b.place)
     };
     same(&a.enforced, &b.enforced)
         && a.unknown_from == b.unknown_from

@@ -76,6 +76,8 @@ pub(super) struct Worker<S> {
     /// No request before this moment, for the budget is spent.
     broke_until: Option<Instant>,
     report: report::Ledger,
+    /// Somebody asked at this moment for a resync, under this number.
+    resync_asked: Option<(Instant, u64)>,
 }
 
 /// The state of listing all rooms.
@@ -89,8 +91,6 @@ struct Round {
     due: Instant,
     /// Every room of the first successful one, until it has been listed itself.
     first: Option<HashSet<Arc<str>>>,
-    /// The newest resync request that a listing under way, or the last one, serves.
-    serves: u64,
 }
 
 /// What is to be done at a moment.
@@ -118,6 +118,7 @@ impl<S: RoomService> Worker<S> {
         worker.start();
         loop {
             worker.dispatch();
+            worker.report_if_touched();
             let until = worker.next_timer();
             tokio::select! {
                 biased;
@@ -164,9 +165,10 @@ impl<S: RoomService> Worker<S> {
             tasks: HashMap::new(),
             timers: BinaryHeap::new(),
             resolver: Resolver::default(),
-            rooms_round: Round { listing: false, listed: None, due: now, first: None, serves: 0 },
+            rooms_round: Round { listing: false, listed: None, due: now, first: None },
             can_unmute: true,
             broke_until: None,
+            resync_asked: None,
         }
     }
 
