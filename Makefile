@@ -1,0 +1,40 @@
+# Everything a developer runs. `make` alone says what there is.
+
+export USHER_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help build stack packages test up crds check bench
+
+help: ## say what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## build the operator: target/release/usher
+	cargo build --release --locked
+
+packages: # what the tests need beside Rust, a C compiler and Go
+	@command -v ip >/dev/null && command -v unshare >/dev/null && command -v setpriv >/dev/null || \
+		{ apt-get update && apt-get install -y --no-install-recommends iproute2 util-linux; }
+
+stack: ## build the real stack for tests (Kubernetes, LiveKit, participants, helm) into target/stack
+	tests/stack/build
+
+test: packages stack ## run all tests on the real stack
+	cargo test --workspace --locked --no-run
+	tests/support/netns tests/run
+
+up: stack ## start the whole real stack on loopback, with the operator and a room with participants
+	cargo build --release --locked
+	cargo run --quiet --locked -p usher-testkit --bin up
+
+crds: ## write crds/ anew from the code
+	cargo run --quiet --locked -- crd --output-dir crds
+
+check: ## formatting, lints, generated files
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(MAKE) --no-print-directory crds
+	git diff --exit-code -- crds || { echo "crds/ is not what the code generates: run make crds and commit" >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- crds)" || { echo "crds/ has files that are not committed" >&2; exit 1; }
+
+bench: ## measure the planner
+	cargo bench --locked

@@ -1,0 +1,13 @@
+//! The main job on the real stack: objects in a real Kubernetes API, participants of a real livekit-server, the
+//! operator as the program that its users run. Each test has a namespace, a LiveKit server and an operator of its own.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
+mod joining;
+mod lifecycle;
+mod listings;
+mod ready;
+mod removal;
+mod resync;
+mod stage;
+mod webhooks;

@@ -1,0 +1,131 @@
+//! What each test plays on.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use usher_testkit::{
+    ApiKey, Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participant, Participants, RecordingProxy,
+    TokenSpec, WebhookRelay, eventually, free_port,
+};
+
+/// How long anything may take that takes milliseconds when nothing else runs.
+pub const SOON: Duration = Duration::from_secs(10);
+/// How long to watch for what must not happen.
+pub const A_WHILE: Duration = Duration::from_secs(2);
+
+/// A namespace with a LiveKitServer named `main`, its livekit-server, an operator, and a place to join from. All that
+/// goes between operator and server passes by `proxy`, all webhooks by `relay`.
+pub struct Stage {
+    pub cluster: &'static Cluster,
+    pub namespace: String,
+    pub livekit: LiveKit,
+    pub proxy: RecordingProxy,
+    pub relay: WebhookRelay,
+    pub operator: Operator,
+    pub participants: Participants,
+}
+
+/// What may differ from test to test.
+#[derive(Default)]
+pub struct Scene {
+    /// The LiveKitServer's `resyncInterval`; so long by default that only webhooks enforce.
+    pub resync_interval: Option<&'static str>,
+    pub livekit: LiveKitOptions,
+}
+
+impl Stage {
+    pub async fn set() -> Self {
+        Self::with(Scene::default()).await
+    }
+
+    pub async fn with(scene: Scene) -> Self {
+        let cluster = Cluster::shared().await;
+        let namespace = cluster.namespace("e2e").await;
+        let relay = WebhookRelay::start();
+        let port = free_port();
+        relay.set_target(&format!("http://127.0.0.1:{port}"));
+        let mut options = scene.livekit;
+        options.webhook_urls.push(relay.url(&format!("/webhooks/{namespace}/main")));
+        let livekit = LiveKit::start(options).await;
+        let proxy = RecordingProxy::start(livekit.url());
+        cluster.apply(&server(&namespace, &proxy.url(), &livekit.keys()[0], scene.resync_interval.unwrap_or("1h"))).await;
+        let options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), cluster.kubeconfig());
+        let operator = Operator::start(options.namespace(&namespace).http_port(port)).await;
+        let stage = Self { cluster, namespace, livekit, proxy, relay, operator, participants: Participants::start() };
+        stage.wait("livekitserver", "main", "Ready").await;
+        stage
+    }
+
+    /// Applies a RoomPolicy for all rooms whose names begin with `room`, and waits until it is Ready. `rules` is
+    /// YAML, a list.
+    pub async fn policy(&self, name: &str, room: &str, rules: &str) {
+        let rules = rules.replace('\n', "\n  ");
+        self.cluster
+            .apply(&format!(
+                "apiVersion: usher.dev/v1alpha1\nkind: RoomPolicy\nmetadata: {{name: {name}, namespace: {}}}\nspec:\n  \
+                 serverRef: {{name: main}}\n  rooms: [{{prefix: {room}}}]\n  rules:\n  {rules}\n",
+                self.namespace
+            ))
+            .await;
+        self.wait("roompolicy", name, "Ready").await;
+    }
+
+    /// As a pipeline does: `kubectl wait --for=condition=…`.
+    pub async fn wait(&self, kind: &str, name: &str, condition: &str) {
+        let what = format!("{kind}/{name}");
+        let condition = format!("--for=condition={condition}");
+        let args = ["wait", &condition, "--timeout=20s", "-n", &self.namespace, &what];
+        let output = self.cluster.kubectl(&args, None).await;
+        if !output.success {
+            let object = self.cluster.kubectl(&["get", "-o", "yaml", "-n", &self.namespace, &what], None).await;
+            panic!("{}{}\n{}", output.stderr, object.stdout, self.operator.log());
+        }
+    }
+
+    pub async fn kubectl(&self, args: &[&str]) -> String {
+        self.cluster.kubectl(&[args, &["-n", &self.namespace]].concat(), None).await.ok()
+    }
+
+    pub async fn get(&self, kind: &str, name: &str) -> Value {
+        let text = self.kubectl(&["get", kind, name, "-o", "json"]).await;
+        serde_json::from_str(&text).expect("kubectl writes JSON")
+    }
+
+    pub async fn join(&self, spec: &TokenSpec) -> Participant {
+        self.participants.join(&self.livekit, spec).await
+    }
+
+    /// Waits until the summary of a policy has these numbers.
+    pub async fn wait_summary(&self, policy: &str, participants: u64, compliant: u64) {
+        eventually(Duration::from_secs(45), "the summary", async || {
+            let status = self.get("roompolicy", policy).await["status"].take();
+            let number = |name: &str| status["summary"][name].as_u64();
+            if (number("participants"), number("compliant")) == (Some(participants), Some(compliant)) {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
+        })
+        .await;
+    }
+}
+
+/// The Secret and the LiveKitServer of a stage.
+pub fn server(namespace: &str, url: &str, key: &ApiKey, resync_interval: &str) -> String {
+    let ApiKey { key, secret } = key;
+    format!(
+        "apiVersion: v1
+kind: Secret
+metadata: {{name: livekit-keys, namespace: {namespace}}}
+stringData: {{LIVEKIT_API_KEY: {key}, LIVEKIT_API_SECRET: {secret}}}
+---
+apiVersion: usher.dev/v1alpha1
+kind: LiveKitServer
+metadata: {{name: main, namespace: {namespace}}}
+spec:
+  url: {url}
+  credentials: {{secretRef: {{name: livekit-keys}}}}
+  resyncInterval: {resync_interval}
+"
+    )
+}
