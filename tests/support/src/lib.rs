@@ -7,6 +7,7 @@
 //!
 //! | what | with |
 //! |---|---|
+//! | Kubernetes | [`Cluster::shared`], or [`Cluster::start`] for one that a test breaks |
 //! | waiting | [`eventually`] |
 //! | logs | [`TestDir`] |
 //!
@@ -16,6 +17,7 @@
 // What goes wrong in here is a failed test. A panic with a message says so best.
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod cluster;
 mod dir;
 mod net;
 mod process;
@@ -23,6 +25,7 @@ mod service;
 mod stack;
 mod wait;
 
+pub use cluster::{Cluster, ClusterOptions, KubectlOutput};
 pub use dir::{TestDir, repository, scratch};
 pub use net::{Reply, free_port, request};
 pub use process::{Launch, Process};
