@@ -8,6 +8,8 @@
 //! | what | with |
 //! |---|---|
 //! | Kubernetes | [`Cluster::shared`], or [`Cluster::start`] for one that a test breaks |
+//! | LiveKit | [`LiveKit::start`], [`TokenSpec`] |
+//! | WebRTC participants | [`Participants::start`], [`Participant`] |
 //! | waiting | [`eventually`] |
 //! | logs | [`TestDir`] |
 //!
@@ -19,7 +21,9 @@
 
 mod cluster;
 mod dir;
+mod livekit;
 mod net;
+mod participants;
 mod process;
 mod service;
 mod stack;
@@ -27,7 +31,9 @@ mod wait;
 
 pub use cluster::{Cluster, ClusterOptions, KubectlOutput};
 pub use dir::{TestDir, repository, scratch};
+pub use livekit::{ApiKey, ApiReply, LiveKit, LiveKitOptions, TokenSpec};
 pub use net::{Reply, free_port, request};
+pub use participants::{Info, JoinError, Left, Participant, Participants, ParticipantsOptions, Permission, Track};
 pub use process::{Launch, Process};
 pub use service::Service;
 pub use stack::stack_binary;
