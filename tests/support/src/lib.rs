@@ -10,6 +10,8 @@
 //! | Kubernetes | [`Cluster::shared`], or [`Cluster::start`] for one that a test breaks |
 //! | LiveKit | [`LiveKit::start`], [`TokenSpec`] |
 //! | WebRTC participants | [`Participants::start`], [`Participant`] |
+//! | the operator | [`Operator::start`] |
+//! | what goes over the wire, and faults on it | [`RecordingProxy`], [`WebhookRelay`] |
 //! | waiting | [`eventually`] |
 //! | logs | [`TestDir`] |
 //!
@@ -23,8 +25,10 @@ mod cluster;
 mod dir;
 mod livekit;
 mod net;
+mod operator;
 mod participants;
 mod process;
+mod proxy;
 mod service;
 mod stack;
 mod wait;
@@ -33,8 +37,10 @@ pub use cluster::{Cluster, ClusterOptions, KubectlOutput};
 pub use dir::{TestDir, repository, scratch};
 pub use livekit::{ApiKey, ApiReply, LiveKit, LiveKitOptions, TokenSpec};
 pub use net::{Reply, free_port, request};
+pub use operator::{Operator, OperatorOptions, metric_in};
 pub use participants::{Info, JoinError, Left, Participant, Participants, ParticipantsOptions, Permission, Track};
 pub use process::{Launch, Process};
+pub use proxy::{Call, Fault, RecordingProxy, Webhook, WebhookRelay};
 pub use service::Service;
 pub use stack::stack_binary;
 pub use wait::eventually;
