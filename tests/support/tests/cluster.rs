@@ -84,7 +84,9 @@ async fn a_service_account_may_do_what_its_role_says_and_no_more() {
 
 #[tokio::test]
 async fn the_controllers_of_the_shared_cluster_work() {
+    let start = Instant::now();
     let cluster = Cluster::shared().await;
+    println!("shared cluster after {:?}", start.elapsed());
     let namespace = cluster.namespace("controllers").await;
     let client = cluster.client().await;
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
@@ -97,6 +99,7 @@ async fn the_controllers_of_the_shared_cluster_work() {
         other => Err(format!("{other:?}")),
     })
     .await;
+    println!("namespace gone {:?} after the start", start.elapsed());
 }
 
 #[tokio::test]
