@@ -1,17 +1,18 @@
 //! Processes that end with what started them.
 //!
 //! Three nets hold, one below the other:
-//! - A [`Process`] that is dropped, also by a panic, kills its process and waits for its end.
+//! - A [`Process`] that is dropped, also by a panic, kills its process and waits for its end. Whatever ends a process,
+//!   the rest of its process group is killed then.
 //! - libtest never drops statics and has no hook for its end. Each process asks the kernel to be killed when its
 //!   parent dies. The usual way, `prctl` between fork and exec, is unsafe code; `setpriv` of util-linux does it for
 //!   us and then becomes the program, so that the process id is the program's own. To the kernel the parent is the
 //!   *thread* that forked, and a test's threads end with the test: therefore one thread starts all processes and
 //!   lives as long as this program.
-//! - `tests/support/netns` ends everything in its PID namespace, even if this program is killed in the moment between
-//!   fork and `prctl`.
+//! - `tests/support/netns` ends everything in its PID namespace: also the children of our processes when this program
+//!   is killed, and what was between fork and `prctl` at that moment.
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use std::ffi::{OsStr, OsString};
@@ -195,6 +196,8 @@ impl Process {
                 let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
                 while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
                 let _reaping = reaping.lock().unwrap_or_else(PoisonError::into_inner);
+                // What it started and left in its group. Now, for once reaped its id may name another group.
+                let _ = killpg(pid, Signal::SIGKILL);
                 let status = child.wait().expect("a child that has ended can be reaped");
                 ended.send_replace(Some(status));
             }

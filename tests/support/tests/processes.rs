@@ -83,14 +83,19 @@ async fn ends_are_told_and_signals_to_the_dead_are_harmless() {
     process.signal(Signal::SIGTERM);
     assert_eq!(process.status().and_then(|status| status.code()), Some(3));
 
-    let stubborn = Launch::new("sh", dir.log("sh")).args(["-c", "trap '' TERM; echo ready; sleep 1000"]).start();
+    // The shell waits for a child, which must go with it.
+    let script = "trap '' TERM; sleep 1000 & echo $!; wait";
+    let stubborn = Launch::new("sh", dir.log("sh")).args(["-c", script]).start();
     let log = stubborn.log().to_owned();
-    eventually(SOON, "the trap", async || {
-        if std::fs::read_to_string(&log).is_ok_and(|log| log.contains("ready")) { Ok(()) } else { Err("not set") }
+    let child: i32 = eventually(SOON, "the child's id", async || {
+        let said = std::fs::read_to_string(&log).map_err(|error| error.to_string())?;
+        said.strip_suffix('\n').and_then(|id| id.parse().ok()).ok_or(said)
     })
     .await;
     assert_eq!(stubborn.terminate(Duration::from_millis(200)).await, None);
+    assert!(is_alive(child));
     assert!(!stubborn.kill().await.success());
+    wait_gone(&[child]).await;
 }
 
 /// Not a test: the process that the next ones end. It tells the ids of what it has started and waits, or ends itself.
