@@ -12,6 +12,7 @@ use super::{
     event::Event,
     service::RoomService,
     view::{Catalog, Reports, Server, ServerView},
+    stopped,
     worker::{Wires, Worker},
 };
 use crate::{livekit::webhook::Verifier, metrics::Metrics, policy::ObjectName};
@@ -97,7 +98,7 @@ impl<S: RoomService> Engine<S> {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
                 changed = self.catalog.changed() => {
                     if changed.is_err() {
                         break;

@@ -4,7 +4,7 @@
 mod admin;
 mod webhooks;
 
-use std::{future::Future, net::SocketAddr};
+use std::net::SocketAddr;
 
 use axum::Router;
 use tokio::{net::TcpListener, sync::watch};
@@ -12,12 +12,14 @@ use tokio::{net::TcpListener, sync::watch};
 pub use admin::{Readiness, admin};
 pub use webhooks::webhooks;
 
+use crate::engine::stopped;
+
 /// Serves until it is stopped, and then until the requests under way are answered.
 ///
 /// # Errors
 /// The listener fails.
-pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stopped(stop)).await
+pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(async move { stopped(&mut stop).await }).await
 }
 
 /// Listens on an address.
@@ -28,11 +30,4 @@ pub async fn listen(address: SocketAddr, flag: &str) -> std::io::Result<TcpListe
     TcpListener::bind(address)
         .await
         .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address} ({flag}): {error}")))
-}
-
-fn stopped(mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        // An error means that whoever could say so is gone.
-        let _ = stop.wait_for(|stop| *stop).await;
-    }
 }

@@ -32,6 +32,7 @@ use super::{
     queue::{Key, Queue, Urgency, Work},
     room::Room,
     service::RoomService,
+    stopped,
     view::{Reports, ServerView},
 };
 use crate::{
@@ -315,9 +316,4 @@ impl<S: RoomService> Worker<S> {
             tracing::warn!(server = %self.view.server, "stopped while requests were under way");
         }
     }
-}
-
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that whoever could say so is gone.
-    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -1,0 +1,129 @@
+//! `usher run`: the operator.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use clap::{ArgAction, Args, ValueEnum};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    engine::{Engine, Reports, Routes},
+    http, kubernetes,
+    metrics::Metrics,
+};
+
+/// How long everything may take to end after SIGTERM. Kubernetes waits 30 s before it kills.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Run the operator.
+///
+/// Example: usher run --namespace livekit --log-format json
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Watch only this namespace; may be given several times. Default: all.
+    #[arg(long = "namespace", short = 'n', env = "USHER_NAMESPACE", value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// Where LiveKit's webhooks are received.
+    #[arg(long, env = "USHER_HTTP_ADDR", default_value = "0.0.0.0:8080")]
+    http_addr: SocketAddr,
+    /// Where /healthz, /readyz and /metrics are answered.
+    #[arg(long, env = "USHER_ADMIN_ADDR", default_value = "0.0.0.0:8081")]
+    admin_addr: SocketAddr,
+    /// Whether only the holder of a lease resyncs and writes status. Not implemented yet: run one replica.
+    #[arg(long, env = "USHER_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
+    leader_elect: bool,
+    /// How log lines are written.
+    #[arg(long, env = "USHER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// What is logged: error, warn, info, debug or trace; or a filter like `info,usher::engine=debug`.
+    #[arg(long, env = "USHER_LOG_LEVEL", default_value = "info")]
+    log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: a JSON object a line.
+    Json,
+}
+
+impl Run {
+    pub(super) fn execute(self) -> anyhow::Result<()> {
+        self.log()?;
+        log_panics();
+        // One provider for everything; an error means that somebody has installed one before, which is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let result = runtime.block_on(self.operate());
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        result
+    }
+
+    fn log(&self) -> anyhow::Result<()> {
+        let filter = EnvFilter::try_new(&self.log_level)
+            .with_context(|| format!("--log-level {:?} is no filter", self.log_level))?;
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => builder.init(),
+            LogFormat::Json => builder.json().flatten_event(true).init(),
+        }
+        Ok(())
+    }
+
+    async fn operate(self) -> anyhow::Result<()> {
+        let (stopping, stop) = watch::channel(false);
+        let (ready, readiness) = watch::channel(false);
+        let (catalog, catalogs) = watch::channel(None);
+        let (reporting, reports) = watch::channel(Reports::new());
+        let metrics = Arc::new(Metrics::new());
+        let routes = Routes::default();
+
+        // First of all, so that whoever asks for health gets an answer while Kubernetes is awaited.
+        let webhooks = http::listen(self.http_addr, "--http-addr").await?;
+        let admin = http::listen(self.admin_addr, "--admin-addr").await?;
+        let admin = tokio::spawn(http::serve(admin, http::admin(Arc::clone(&metrics), readiness), stop.clone()));
+        let webhooks =
+            tokio::spawn(http::serve(webhooks, http::webhooks(routes.clone(), Arc::clone(&metrics)), stop.clone()));
+
+        let client = kube::Client::try_default().await.context("cannot find a cluster: set KUBECONFIG, or run in one")?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?self.namespaces, "started");
+        let engine = Engine::new(catalogs, reporting, routes, Arc::clone(&metrics));
+        let engine = tokio::spawn(engine.run(stop.clone()));
+        let options = kubernetes::Options { namespaces: self.namespaces, metrics };
+        let operator = tokio::spawn(kubernetes::run(options, client, catalog, reports, ready, stop));
+
+        terminated().await?;
+        tracing::info!("stopping");
+        stopping.send_replace(true);
+        let all = async {
+            let _ = tokio::join!(webhooks, engine, operator, admin);
+        };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!("something did not end in time");
+        }
+        Ok(())
+    }
+}
+
+async fn terminated() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result?,
+    }
+    Ok(())
+}
+
+/// Panics are caught and counted where they happen; here they get a line that log collectors understand.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(place, message, "panic");
+    }));
+}
