@@ -5,12 +5,14 @@
 //! the conditions in status.
 
 mod access;
+pub mod condition;
 mod duration;
 mod effect;
 mod forward;
 mod r#match;
 mod r#move;
 mod policy;
+mod reason;
 mod server;
 mod status;
 mod string_match;
@@ -23,6 +25,7 @@ pub use forward::{DeletionPolicy, ForwardSource, ParticipantForward, Participant
 pub use r#match::{AttributeMatch, Except, Include, Kind, Match, Source, State};
 pub use r#move::{ParticipantMove, ParticipantMoveSpec};
 pub use policy::{Mode, PolicyRule, RoomPolicy, RoomPolicySpec, ServerRef};
+pub use reason::{Outcome, Reason};
 pub use server::{
     CaBundle, ConfigMapKeyRef, Credentials, Feature, Features, LiveKitServer, LiveKitServerSpec, LiveKitServerStatus,
     Requests, SecretRef,
