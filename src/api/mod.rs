@@ -6,6 +6,7 @@
 
 mod access;
 pub mod condition;
+mod crd;
 mod duration;
 mod effect;
 mod forward;
@@ -19,6 +20,7 @@ mod string_match;
 mod timestamp;
 
 pub use access::{Access, NamespaceGrant};
+pub use crd::{CrdYamlError, crd_files, crds, crds_yaml};
 pub use duration::{Duration, NotADuration};
 pub use effect::{MuteEffect, PermissionEffect, RemoveEffect, Repeat, SetEffect};
 pub use forward::{DeletionPolicy, ForwardSource, ParticipantForward, ParticipantForwardSpec};
