@@ -3,7 +3,7 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// What the API server accepts as a duration.
+/// What the API server accepts as a duration. No unit above hours: a day is not always 24 of them.
 const PATTERN: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
 
 /// A span of time as Kubernetes writes it: `90s`, `1h30m`, `250ms`. At most four numbers of at most five digits.
@@ -93,5 +93,30 @@ impl JsonSchema for Duration {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": PATTERN, "maxLength": 28 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn milliseconds(text: &str) -> Option<u128> {
+        text.parse::<Duration>().ok().map(|duration| duration.span().as_millis())
+    }
+
+    #[test]
+    fn reads_what_kubernetes_writes() {
+        assert_eq!(milliseconds("30s"), Some(30_000));
+        assert_eq!(milliseconds("1h30m"), Some(5_400_000));
+        assert_eq!(milliseconds("1m5s250ms"), Some(65_250));
+        assert_eq!(milliseconds("99999h99999h99999h99999h"), Some(4 * 99_999 * 3_600_000));
+        assert_eq!("1h30m".parse::<Duration>().map(|duration| duration.to_string()), Ok("1h30m".to_owned()));
+    }
+
+    #[test]
+    fn refuses_what_the_schema_refuses() {
+        for text in ["", "5", "s", "1.5s", "-5s", "5 s", "5S", "5d", "5us", "100000s", "1s1s1s1s1s", "1s ", "٣s"] {
+            assert_eq!(milliseconds(text), None, "{text}");
+        }
     }
 }

@@ -4,29 +4,37 @@
 //! what only the operator can know (a pattern that does not compile, a missing server) is for [`crate::policy`] and
 //! the conditions in status.
 
+mod access;
+pub mod condition;
+mod crd;
 mod duration;
+mod effect;
 mod forward;
 mod r#match;
 mod r#move;
 mod policy;
+mod reason;
 mod server;
 mod status;
 mod string_match;
+mod timestamp;
 
-pub use duration::Duration;
+pub use access::{Access, NamespaceGrant};
+pub use crd::{CrdYamlError, crd_files, crds, crds_yaml};
+pub use duration::{Duration, NotADuration};
+pub use effect::{MuteEffect, PermissionEffect, RemoveEffect, Repeat, SetEffect};
 pub use forward::{DeletionPolicy, ForwardSource, ParticipantForward, ParticipantForwardSpec};
 pub use r#match::{AttributeMatch, Except, Include, Kind, Match, Source, State};
 pub use r#move::{ParticipantMove, ParticipantMoveSpec};
-pub use policy::{
-    Mode, MuteEffect, PermissionEffect, PolicyRule, RemoveEffect, Repeat, RoomPolicy, RoomPolicySpec, ServerRef,
-    SetEffect,
-};
+pub use policy::{Mode, PolicyRule, RoomPolicy, RoomPolicySpec, ServerRef};
+pub use reason::{Outcome, Reason};
 pub use server::{
-    Access, CaBundle, ConfigMapKeyRef, Credentials, Feature, Features, LiveKitServer, LiveKitServerSpec,
-    LiveKitServerStatus, NamespaceGrant, Requests, SecretRef,
+    CaBundle, ConfigMapKeyRef, Credentials, Feature, Features, LiveKitServer, LiveKitServerSpec, LiveKitServerStatus,
+    Requests, SecretRef,
 };
 pub use status::{PolicyStatus, Sample, Summary};
 pub use string_match::StringMatch;
+pub use timestamp::{NotATimestamp, Timestamp};
 
 /// The API group of every kind.
 pub const GROUP: &str = "usher.dev";

@@ -1,32 +1,36 @@
-use std::collections::BTreeMap;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Except, Match, PolicyStatus, Source, StringMatch};
+use super::{Except, Match, MuteEffect, PolicyStatus, RemoveEffect, SetEffect, StringMatch, Timestamp, r#match};
 
-/// What participants of the matching rooms may do and be.
+/// What participants of some rooms may do and be.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(group = "usher.dev", version = "v1alpha1", kind = "RoomPolicy", namespaced, status = "PolicyStatus")]
-#[kube(shortname = "rpol", category = "usher")]
+#[kube(shortname = "rpol", category = "usher", plural = "roompolicies", singular = "roompolicy")]
+#[kube(doc = "RoomPolicy says what the participants of some LiveKit rooms may do and be, and keeps it so.")]
 #[serde(rename_all = "camelCase")]
 pub struct RoomPolicySpec {
-    /// The LiveKitServer whose rooms are governed. Immutable.
+    /// The LiveKitServer whose rooms are governed. Immutable: to govern another server, create another object.
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("serverRef is immutable: delete the object and create it anew for another server"))]
     pub server_ref: ServerRef,
-    /// Names of rooms, any of.
+    /// The rooms that are governed: those whose name is any of these.
+    #[schemars(length(min = 1, max = 64))]
     pub rooms: Vec<StringMatch>,
-    /// Higher speaks first; -1000 to 1000.
+    /// Which policy speaks first where several match a participant: the higher one. -1000 to 1000.
     #[serde(default)]
+    #[schemars(range(min = -1000, max = 1000))]
     pub priority: i32,
-    /// Whether to act or only to report.
+    /// Enforce, or Audit: report what would be done and do nothing.
     #[serde(default)]
     pub mode: Mode,
-    /// Stops enforcement; participants stay as they are or fall back to the next rule.
+    /// Stops enforcement. What the next policy says then holds; where none speaks, participants stay as they are.
     #[serde(default)]
     pub suspend: bool,
-    /// The rules, in order.
+    /// The rules, in order: of two that speak of the same field of a participant the upper one decides.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub rules: Vec<PolicyRule>,
 }
 
@@ -34,10 +38,13 @@ pub struct RoomPolicySpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerRef {
-    /// The object's name.
+    /// The LiveKitServer's name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: String,
-    /// The object's namespace; default the namespace of the referring object.
+    /// The LiveKitServer's namespace; default the namespace of the referring object. Another namespace needs an
+    /// access entry of that LiveKitServer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
 }
 
@@ -51,118 +58,55 @@ pub enum Mode {
     Audit,
 }
 
-/// One rule: whom it is about, and what holds for them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// One rule: whom it is about, and what holds for them. At least one of set, mute, remove and keep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.set) || has(self.mute) || has(self.remove) || has(self.keep)")
+    .message("a rule needs an effect: give at least one of set, mute, remove and keep"))]
+#[x_kube(validation = Rule::new("!has(self.remove) || !has(self.set) && !has(self.mute) && !has(self.keep)")
+    .message("remove excludes set, mute and keep: put them into a rule of their own"))]
+#[x_kube(validation = Rule::new("!has(self.remove) || has(self.match) && (has(self.match.identities) || \
+        has(self.match.names) || has(self.match.metadata) || has(self.match.attributes))")
+    .message("remove needs identities, names, metadata or attributes in match; to remove everybody write \
+        match: {identities: [{glob: \"*\"}]}"))]
+#[x_kube(validation = Rule::new("!has(self.activeFrom) || !has(self.activeUntil) || self.activeFrom < self.activeUntil")
+    .message("activeUntil must be later than activeFrom, or the rule never exists")
+    .field_path(".activeUntil"))]
 pub struct PolicyRule {
     /// Unique in the policy; stands in status, Events and logs.
+    #[schemars(length(min = 1, max = 256))]
     pub name: String,
-    /// Whom the rule is about; default every participant of kind Standard.
+    /// Whom the rule is about; all given fields must hold. Left out: every Active participant of kind Standard.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub match_: Option<Match>,
-    /// Any of these takes the participant out of the rule.
+    /// A participant that matches any of these is not meant by the rule. The same fields as in match, but without
+    /// defaults: any kind, any state, hidden or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "r#match::except_of_rules")]
     pub except: Vec<Except>,
-    /// Fields to set.
+    /// Fields of the participant to set. Only what is named here is touched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<SetEffect>,
-    /// Tracks to mute or unmute.
+    /// Tracks to mute or unmute. `mute: {}` mutes all tracks, always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute: Option<MuteEffect>,
-    /// Remove the participant, again each time it comes back.
+    /// Remove the participant from the room, again each time it comes back. Excludes all other effects, and needs
+    /// identities, names, metadata or attributes in match. `remove: {}` is enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remove: Option<RemoveEffect>,
-    /// No lower rule removes the participant. Only `true` makes sense.
+    /// No lower rule removes the participant. Only true can be given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self").message("keep can only be true; leave it out where lower rules may remove"))]
     pub keep: Option<bool>,
-    /// The rule exists from this moment, to the second.
+    /// The rule exists from this moment, to the second. RFC 3339 with a zone, like "2026-12-31T00:00:00Z".
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub active_from: Option<Time>,
-    /// The rule exists until this moment, to the second.
+    pub active_from: Option<Timestamp>,
+    /// The rule exists until this moment, to the second. RFC 3339 with a zone, like "2026-12-31T00:00:00Z".
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub active_until: Option<Time>,
-    /// Let names, metadata and attributes that a participant may change itself work in its own favour.
+    pub active_until: Option<Timestamp>,
+    /// Let a name, metadata and attributes that the participant may change itself work in its own favour. Default
+    /// false: while it may change them, a rule that keeps or permits does not match through them, and no except
+    /// takes it out of a rule that narrows, mutes or removes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_self_updates: Option<bool>,
-}
-
-/// Fields of a participant to set through UpdateParticipant.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SetEffect {
-    /// Permission bits; what is not named keeps its present value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub permission: Option<PermissionEffect>,
-    /// The participant's metadata. Cannot be cleared through LiveKit's API.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<String>,
-    /// The participant's display name. Cannot be cleared through LiveKit's API.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Attributes to set; others stay.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub attributes: BTreeMap<String, String>,
-    /// Attributes to remove.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub remove_attributes: Vec<String>,
-}
-
-/// Permission bits to set (`ParticipantPermission` in livekit_models.proto).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PermissionEffect {
-    /// May receive tracks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub can_subscribe: Option<bool>,
-    /// May publish tracks. `true` alone means all sources; one field together with `canPublishSources`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub can_publish: Option<bool>,
-    /// May publish tracks of these sources and no others. Implies `canPublish`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub can_publish_sources: Vec<Source>,
-    /// May publish data.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub can_publish_data: Option<bool>,
-    /// May change its own name, metadata and attributes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub can_update_metadata: Option<bool>,
-    /// May subscribe to metrics.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub can_subscribe_metrics: Option<bool>,
-    /// May manage agent sessions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub can_manage_agent_session: Option<bool>,
-}
-
-/// Tracks to mute or unmute through MutePublishedTrack.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MuteEffect {
-    /// Tracks of these sources; default all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<Source>,
-    /// Mute or unmute; default true. Unmuting needs the server's option `room.enable_remote_unmute`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub muted: Option<bool>,
-    /// How often; default Always for mute, OncePerTrack for unmute.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repeat: Option<Repeat>,
-}
-
-/// How often a mute is brought about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Repeat {
-    /// Whenever the track is seen otherwise.
-    Always,
-    /// Once for each track, best effort; afterwards the participant may undo it.
-    OncePerTrack,
-}
-
-/// Remove the participant from the room.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RemoveEffect {
-    /// Whether LiveKit Cloud revokes the participant's tokens; default true.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoke_tokens: Option<bool>,
 }

@@ -1,0 +1,77 @@
+//! The API server the tests talk to, with the CRDs of this tree.
+
+use k8s_openapi::{
+    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+    runtime::wait::{await_condition, conditions},
+};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use usher::api;
+
+static INSTALLED: OnceCell<()> = OnceCell::const_new();
+
+/// A client of an API server on which the CRDs are established and the namespaces of the manifests exist.
+pub(crate) async fn client() -> Client {
+    let client = Client::try_default().await.expect("these tests need an API server: set KUBECONFIG");
+    INSTALLED.get_or_init(|| install(client.clone())).await;
+    client
+}
+
+async fn install(client: Client) {
+    let apply = PatchParams::apply("tests").force();
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for crd in api::crds() {
+        let name = crd.metadata.name.clone().unwrap();
+        definitions.patch(&name, &apply, &Patch::Apply(&crd)).await.unwrap();
+        let established = await_condition(definitions.clone(), &name, conditions::is_crd_established());
+        tokio::time::timeout(std::time::Duration::from_secs(20), established).await.expect(&name).unwrap();
+    }
+    for name in ["livekit", "events"] {
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        Api::<Namespace>::all(client.clone()).patch(name, &apply, &Patch::Apply(&namespace)).await.unwrap();
+    }
+}
+
+/// The address of a manifest's kind in its namespace.
+pub(crate) fn collection(manifest: &Value) -> String {
+    let plural = match manifest["kind"].as_str() {
+        Some("RoomPolicy") => "roompolicies",
+        Some("LiveKitServer") => "livekitservers",
+        Some("ParticipantForward") => "participantforwards",
+        Some("ParticipantMove") => "participantmoves",
+        other => panic!("no kind of ours: {other:?}"),
+    };
+    let namespace = manifest["metadata"]["namespace"].as_str().unwrap_or("default");
+    format!("/apis/{}/{}/namespaces/{namespace}/{plural}", api::GROUP, api::VERSION)
+}
+
+/// Sends one request, strict about unknown fields as `kubectl apply` is.
+pub(crate) async fn send(
+    client: &Client,
+    method: &str,
+    path: &str,
+    query: &str,
+    body: &Value,
+) -> Result<Value, kube::Error> {
+    let content = if method == "PATCH" { "application/apply-patch+yaml" } else { "application/json" };
+    let request = http::Request::builder()
+        .method(method)
+        .uri(format!("{path}?fieldManager=tests&fieldValidation=Strict{query}"))
+        .header("content-type", content)
+        .body(serde_json::to_vec(body).unwrap())
+        .unwrap();
+    client.request(request).await
+}
+
+/// What the API server says when it refuses.
+pub(crate) fn refusal(answer: Result<Value, kube::Error>) -> Result<String, Value> {
+    match answer {
+        Ok(object) => Err(object),
+        Err(kube::Error::Api(status)) => Ok(status.message.clone()),
+        Err(error) => panic!("no answer of the API server: {error}"),
+    }
+}
