@@ -170,8 +170,8 @@ impl Rule {
                 except
             })
             .collect();
-        let active_from = spec.active_from.as_ref().map(|time| time.0);
-        let active_until = spec.active_until.as_ref().map(|time| time.0);
+        let active_from = spec.active_from.as_ref().map(|time| time.instant());
+        let active_until = spec.active_until.as_ref().map(|time| time.instant());
         if let (Some(from), Some(until)) = (active_from, active_until)
             && until <= from
         {
