@@ -11,8 +11,8 @@ use tokio::{
 use super::{
     event::Event,
     service::RoomService,
-    view::{Catalog, Reports, Server, ServerView},
     stopped,
+    view::{Catalog, Reports, Server, ServerView},
     worker::{Wires, Worker},
 };
 use crate::{livekit::webhook::Verifier, metrics::Metrics, policy::ObjectName};

@@ -1,35 +1,27 @@
 //! The API server the tests talk to, with the CRDs of this tree.
 
-use k8s_openapi::{
-    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
-    runtime::wait::{await_condition, conditions},
 };
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use usher::api;
+use usher_testkit::Cluster;
 
-static INSTALLED: OnceCell<()> = OnceCell::const_new();
+/// Makes the namespaces of the manifests once.
+static PREPARED: OnceCell<()> = OnceCell::const_new();
 
 /// A client of an API server on which the CRDs are established and the namespaces of the manifests exist.
 pub(crate) async fn client() -> Client {
-    let client = Client::try_default().await.expect("these tests need an API server: set KUBECONFIG");
-    INSTALLED.get_or_init(|| install(client.clone())).await;
+    let client = Cluster::shared().await.client().await;
+    PREPARED.get_or_init(|| prepare(client.clone())).await;
     client
 }
 
-async fn install(client: Client) {
+async fn prepare(client: Client) {
     let apply = PatchParams::apply("tests").force();
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for crd in api::crds() {
-        let name = crd.metadata.name.clone().unwrap();
-        definitions.patch(&name, &apply, &Patch::Apply(&crd)).await.unwrap();
-        let established = await_condition(definitions.clone(), &name, conditions::is_crd_established());
-        tokio::time::timeout(std::time::Duration::from_secs(20), established).await.expect(&name).unwrap();
-    }
     for name in ["livekit", "events"] {
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
         Api::<Namespace>::all(client.clone()).patch(name, &apply, &Patch::Apply(&namespace)).await.unwrap();

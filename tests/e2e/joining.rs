@@ -18,7 +18,8 @@ const AUDIENCE: &str = "
     attributes: {seat: audience}";
 
 fn is_audience(info: &Info) -> bool {
-    info.permission.can_publish_sources == ["CAMERA"] && info.attributes.get("seat").is_some_and(|seat| seat == "audience")
+    info.permission.can_publish_sources == ["CAMERA"]
+        && info.attributes.get("seat").is_some_and(|seat| seat == "audience")
 }
 
 #[tokio::test]
@@ -78,7 +79,8 @@ async fn rules_choose_by_identity_kind_and_attribute() {
   set: {attributes: {badge: vip}}",
         )
         .await;
-    let badge = |wanted: &'static str| move |info: &Info| info.attributes.get("badge").is_some_and(|badge| badge == wanted);
+    let badge =
+        |wanted: &'static str| move |info: &Info| info.attributes.get("badge").is_some_and(|badge| badge == wanted);
     let speaker = stage.join(&TokenSpec::new("hall-1", "anna").attribute("role", "speaker")).await;
     let phone = stage.join(&TokenSpec::new("hall-1", "caller").kind("sip")).await;
     let vip = stage.join(&TokenSpec::new("hall-1", "vip-1")).await;
@@ -150,10 +152,17 @@ async fn an_edited_policy_reaches_who_is_there() {
     stage.policy("hall", "hall-", AUDIENCE).await;
     let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
     guest.wait_for(SOON, is_audience).await;
-    stage.policy("hall", "hall-", &AUDIENCE.replace("[Camera]", "[Camera, Microphone]").replace("seat: audience", "seat: front")).await;
+    stage
+        .policy(
+            "hall",
+            "hall-",
+            &AUDIENCE.replace("[Camera]", "[Camera, Microphone]").replace("seat: audience", "seat: front"),
+        )
+        .await;
     guest
         .wait_for(SOON, |info| {
-            info.permission.can_publish_sources.len() == 2 && info.attributes.get("seat").is_some_and(|seat| seat == "front")
+            info.permission.can_publish_sources.len() == 2
+                && info.attributes.get("seat").is_some_and(|seat| seat == "front")
         })
         .await;
     let generation = stage.get("roompolicy", "hall").await["metadata"]["generation"].clone();

@@ -21,7 +21,10 @@ async fn health_and_metrics_are_told() {
     let metrics = stage.operator.metrics().await;
     let server = format!("server=\"{}/main\"", stage.namespace);
     assert!(metrics.contains("usher_build_info{version="), "{metrics}");
-    assert!(metrics.contains(&format!("usher_livekit_requests_total{{{server},method=\"ListRooms\",code=\"ok\"}}")), "{metrics}");
+    assert!(
+        metrics.contains(&format!("usher_livekit_requests_total{{{server},method=\"ListRooms\",code=\"ok\"}}")),
+        "{metrics}"
+    );
     assert!(metrics.contains(&format!("usher_last_successful_resync_timestamp_seconds{{{server}}}")), "{metrics}");
 }
 

@@ -81,7 +81,11 @@ async fn a_partial_listing_removes_nobody() {
             sid: seen["sid"].as_str().unwrap().to_owned(),
             identity: "anna".to_owned(),
             state: 2,
-            permission: Some(ParticipantPermission { can_subscribe: true, can_publish_data: true, ..Default::default() }),
+            permission: Some(ParticipantPermission {
+                can_subscribe: true,
+                can_publish_data: true,
+                ..Default::default()
+            }),
             ..Default::default()
         };
         ListParticipantsResponse { participants: vec![participant] }.encode_to_vec()

@@ -56,7 +56,11 @@ async fn after_a_restart_of_livekit_everybody_who_returns_is_enforced_again() {
         if number == 1 { guest.reconnect_refreshed().await } else { guest.reconnect_first().await }
     }
     for guest in &guests {
-        guest.wait_for(Duration::from_secs(20), |info| !info.permission.can_publish && info.attributes.contains_key("seat")).await;
+        guest
+            .wait_for(Duration::from_secs(20), |info| {
+                !info.permission.can_publish && info.attributes.contains_key("seat")
+            })
+            .await;
     }
     stage.wait("roompolicy", "quiet", "Ready").await;
 }

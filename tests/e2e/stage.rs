@@ -48,7 +48,9 @@ impl Stage {
         options.webhook_urls.push(relay.url(&format!("/webhooks/{namespace}/main")));
         let livekit = LiveKit::start(options).await;
         let proxy = RecordingProxy::start(livekit.url());
-        cluster.apply(&server(&namespace, &proxy.url(), &livekit.keys()[0], scene.resync_interval.unwrap_or("1h"))).await;
+        cluster
+            .apply(&server(&namespace, &proxy.url(), &livekit.keys()[0], scene.resync_interval.unwrap_or("1h")))
+            .await;
         let options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), cluster.kubeconfig());
         let operator = Operator::start(options.namespace(&namespace).http_port(port)).await;
         let stage = Self { cluster, namespace, livekit, proxy, relay, operator, participants: Participants::start() };

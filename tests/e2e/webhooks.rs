@@ -31,11 +31,15 @@ async fn a_join_is_enforced_by_its_webhook_with_exactly_one_request() {
 async fn one_request_brings_permission_and_attributes_together() {
     let stage = Stage::set().await;
     stage
-        .policy("both", "hall-", "
+        .policy(
+            "both",
+            "hall-",
+            "
 - name: both
   set:
     permission: {canPublish: false, canPublishData: false}
-    attributes: {seat: back, row: '7'}")
+    attributes: {seat: back, row: '7'}",
+        )
         .await;
     stage.proxy.clear();
     let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
@@ -108,7 +112,8 @@ async fn a_forged_expired_or_altered_webhook_changes_nothing() {
         assert_eq!(counted, Some(1.0), "{what}");
     }
     let unknown = url.replace("/main", "/other");
-    let reply = request(http::Method::POST, &unknown, webhook.call.headers.clone(), webhook.call.body.clone()).await.unwrap();
+    let reply =
+        request(http::Method::POST, &unknown, webhook.call.headers.clone(), webhook.call.body.clone()).await.unwrap();
     assert_eq!(reply.status, 401, "an unknown server looks the same");
     guest.assert_unchanged_for(A_WHILE).await;
     assert_eq!(stage.proxy.writes().len(), 0);

@@ -5,9 +5,9 @@
 
 mod answers;
 mod oracle;
-mod process;
 mod real;
 mod requests;
 mod scripted;
+mod server;
 mod tls;
 mod webhooks;

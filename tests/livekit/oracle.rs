@@ -4,8 +4,8 @@ use livekit_api::services::ServiceError;
 use livekit_api::services::room::{RoomClient, UpdateParticipantOptions};
 use usher::livekit::{Error, ParticipantUpdate};
 
-use crate::process::{LiveKit, Options, Participants};
 use crate::scripted::{KEY, SECRET};
+use crate::server::{LiveKit, Options, Participants};
 
 /// The Twirp code that both sides heard.
 fn assert_same_refusal<A: std::fmt::Debug, B: std::fmt::Debug>(

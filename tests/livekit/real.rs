@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use usher::livekit::{Class, Client, Credentials, Feature, ParticipantUpdate};
 
-use crate::process::{LiveKit, Options, Participants};
 use crate::scripted::{KEY, SECRET, Scripted};
+use crate::server::{LiveKit, Options, Participants};
 
 const TRANSIENT: Class = Class::Transient { retry_after: None };
 

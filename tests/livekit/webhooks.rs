@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use usher::livekit::Credentials;
 use usher::livekit::webhook::{Verifier, WebhookError, sign};
 
-use crate::process::{LiveKit, Options, Participants};
 use crate::scripted::{KEY, SECRET};
+use crate::server::{LiveKit, Options, Participants};
 
 struct Delivery {
     headers: HeaderMap,

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use usher_testkit::{
-    ApiKey, Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participants, TokenSpec, free_port, repository,
-    stack_binary,
+    ApiKey, Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participants, TokenSpec, free_port,
+    repository, stack_binary,
 };
 
 #[tokio::main]
