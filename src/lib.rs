@@ -5,9 +5,11 @@
 //! the engine works from and its reports into status; [`http`] receives webhooks and shows metrics; [`cli`] wires.
 
 pub mod api;
+pub mod cli;
 
 pub mod engine;
 pub mod http;
+pub mod kubernetes;
 
 pub mod livekit;
 pub mod metrics;

@@ -1,6 +1,6 @@
 //! `usher run`: the operator.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::{ArgAction, Args, ValueEnum};
@@ -33,6 +33,9 @@ pub(super) struct Run {
     /// Where /healthz, /readyz and /metrics are answered.
     #[arg(long, env = "USHER_ADMIN_ADDR", default_value = "0.0.0.0:8081")]
     admin_addr: SocketAddr,
+    /// How many replicas run, which share what may be asked of a LiveKit server.
+    #[arg(long, env = "USHER_REPLICAS", default_value = "1")]
+    replicas: NonZeroU32,
     /// Whether only the holder of a lease resyncs and writes status. Not implemented yet: run one replica.
     #[arg(long, env = "USHER_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
     leader_elect: bool,
@@ -77,36 +80,50 @@ impl Run {
 
     async fn operate(self) -> anyhow::Result<()> {
         let (stopping, stop) = watch::channel(false);
-        let (ready, readiness) = watch::channel(false);
         let (catalog, catalogs) = watch::channel(None);
         let (reporting, reports) = watch::channel(Reports::new());
+        // Until there is a lease, whoever runs is the leader.
+        let (_leading, leader) = watch::channel(true);
+        let readiness = kubernetes::Readiness::new();
         let metrics = Arc::new(Metrics::new());
         let routes = Routes::default();
 
         // First of all, so that whoever asks for health gets an answer while Kubernetes is awaited.
         let webhooks = http::listen(self.http_addr, "--http-addr").await?;
         let admin = http::listen(self.admin_addr, "--admin-addr").await?;
-        let admin = tokio::spawn(http::serve(admin, http::admin(Arc::clone(&metrics), readiness), stop.clone()));
-        let webhooks =
-            tokio::spawn(http::serve(webhooks, http::webhooks(routes.clone(), Arc::clone(&metrics)), stop.clone()));
+        let router = http::admin(Arc::clone(&metrics), readiness.subscribe());
+        let admin = tokio::spawn(http::serve(admin, router, stop.clone()));
+        let router = http::webhooks(routes.clone(), Arc::clone(&metrics));
+        let webhooks = tokio::spawn(http::serve(webhooks, router, stop.clone()));
 
-        let client = kube::Client::try_default().await.context("cannot find a cluster: set KUBECONFIG, or run in one")?;
+        let config = kube::Config::infer().await.context("cannot find a cluster: set KUBECONFIG, or run in one")?;
+        let client = kubernetes::client(config).context("cannot make a client for the cluster")?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?self.namespaces, "started");
         let engine = Engine::new(catalogs, reporting, routes, Arc::clone(&metrics));
         let engine = tokio::spawn(engine.run(stop.clone()));
-        let options = kubernetes::Options { namespaces: self.namespaces, metrics };
-        let operator = tokio::spawn(kubernetes::run(options, client, catalog, reports, ready, stop));
+        let options = kubernetes::Options { namespaces: self.namespaces, replicas: self.replicas };
+        let wires = kubernetes::Wires { catalog, reports, leader, stop, readiness, metrics };
+        let mut operator = tokio::spawn(kubernetes::run(options, client, wires));
 
-        terminated().await?;
+        let ended = tokio::select! {
+            terminated = terminated() => terminated,
+            ended = &mut operator => Err(match ended {
+                Ok(Err(error)) => error.into(),
+                Ok(Ok(())) | Err(_) => anyhow::anyhow!("the watch of Kubernetes has ended"),
+            }),
+        };
         tracing::info!("stopping");
         stopping.send_replace(true);
         let all = async {
-            let _ = tokio::join!(webhooks, engine, operator, admin);
+            let _ = tokio::join!(webhooks, engine, admin);
+            if !operator.is_finished() {
+                let _ = operator.await;
+            }
         };
         if tokio::time::timeout(GRACE, all).await.is_err() {
             tracing::warn!("something did not end in time");
         }
-        Ok(())
+        ended
     }
 }
 

@@ -3,11 +3,17 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
+mod fields;
 mod joining;
 mod lifecycle;
 mod listings;
+mod moments;
+mod muting;
+mod publishing;
 mod ready;
 mod removal;
 mod resync;
 mod stage;
+mod trust;
 mod webhooks;
+mod who_wins;

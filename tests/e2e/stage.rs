@@ -31,11 +31,17 @@ pub struct Scene {
     /// The LiveKitServer's `resyncInterval`; so long by default that only webhooks enforce.
     pub resync_interval: Option<&'static str>,
     pub livekit: LiveKitOptions,
+    /// The operator watches all namespaces, not only that of the stage.
+    pub all_namespaces: bool,
 }
 
 impl Stage {
     pub async fn set() -> Self {
         Self::with(Scene::default()).await
+    }
+
+    pub async fn set_for_all_namespaces() -> Self {
+        Self::with(Scene { all_namespaces: true, ..Scene::default() }).await
     }
 
     pub async fn with(scene: Scene) -> Self {
@@ -51,8 +57,11 @@ impl Stage {
         cluster
             .apply(&server(&namespace, &proxy.url(), &livekit.keys()[0], scene.resync_interval.unwrap_or("1h")))
             .await;
-        let options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), cluster.kubeconfig());
-        let operator = Operator::start(options.namespace(&namespace).http_port(port)).await;
+        let mut options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), cluster.kubeconfig()).http_port(port);
+        if !scene.all_namespaces {
+            options = options.namespace(&namespace);
+        }
+        let operator = Operator::start(options).await;
         let stage = Self { cluster, namespace, livekit, proxy, relay, operator, participants: Participants::start() };
         stage.wait("livekitserver", "main", "Ready").await;
         stage
