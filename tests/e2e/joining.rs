@@ -118,8 +118,9 @@ async fn agents_phones_and_hidden_participants_are_not_touched_unless_named() {
         assert!(untouched.info().permission.can_publish_sources.is_empty(), "{}", untouched.history());
     }
     // Also not by a resync that sees them all.
+    stage.proxy.clear();
     stage.kubectl(&["annotate", "roompolicy", "hall", "usher.dev/reconcile-requested-at=now"]).await;
-    stage.proxy.wait_for("ListParticipants", 2, SOON).await;
+    stage.proxy.wait_for("ListParticipants", 1, SOON).await;
     hidden.assert_unchanged_for(A_WHILE).await;
     assert_eq!(stage.livekit.participants("hall-1").await.len(), 4);
 }

@@ -22,7 +22,8 @@ async fn who_comes_back_with_the_first_token_is_removed_again() {
         let _ = troll.try_reconnect("first").await;
         troll.wait_removed(SOON).await;
     }
-    guest.assert_unchanged_for(A_WHILE).await;
+    tokio::time::sleep(A_WHILE).await;
+    assert!(guest.permission().can_publish, "{}", guest.history());
     let there = stage.livekit.participants("hall-1").await;
     assert_eq!(there.len(), 1, "{there:?}");
     assert_eq!(there[0]["identity"], "guest");

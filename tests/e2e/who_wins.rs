@@ -111,9 +111,7 @@ async fn audit_touches_nobody_and_counts_what_enforce_then_does() {
         status["summary"]["violations"].as_u64().filter(|_| ready).ok_or(status.to_string())
     })
     .await;
-    for guest in &guests {
-        guest.assert_unchanged_for(A_WHILE / 2).await;
-    }
+    tokio::time::sleep(A_WHILE).await;
     assert_eq!(stage.proxy.writes().len(), 0);
     stage.cluster.apply(&policy(&home, "quiet", &home, 0, rules)).await;
     for guest in &guests[..2] {
