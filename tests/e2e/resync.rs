@@ -17,9 +17,11 @@ async fn at_rest_ten_resyncs_write_nothing_and_only_list() {
     let stage = Stage::with(Scene { resync_interval: Some("5s"), ..Default::default() }).await;
     stage.policy("quiet", "hall-", QUIET).await;
     stage.policy("empty", "nowhere-", QUIET).await;
+    let mut guests = Vec::new();
     for (room, identity) in [("hall-1", "anna"), ("hall-1", "bert"), ("hall-2", "carl")] {
         let guest = stage.join(&TokenSpec::new(room, identity)).await;
         guest.wait_for(SOON, |info| !info.permission.can_publish).await;
+        guests.push(guest);
     }
     // Counts come at most every 30 s.
     stage.wait_summary("quiet", 3, 3).await;
@@ -38,6 +40,7 @@ async fn at_rest_ten_resyncs_write_nothing_and_only_list() {
     assert!(counts["ListParticipants"] >= 16, "{counts:?}");
     assert_eq!(counts.keys().collect::<Vec<_>>(), ["ListParticipants", "ListRooms"], "{counts:?}");
     assert_eq!((versions().await, stage.operator.metric("usher_status_writes_total").await), before);
+    assert_eq!(guests.len(), 3);
 }
 
 #[tokio::test]
