@@ -28,6 +28,8 @@ pub(super) struct Room {
     pub(super) removals: HashMap<Arc<str>, Timestamp>,
     /// When the last successful listing began.
     pub(super) listed: Option<Instant>,
+    /// It was heard of from its very beginning, so that everybody in it is known without a listing.
+    pub(super) whole: bool,
     /// Whether a listing is queued or under way.
     pub(super) listing: bool,
     /// When the next listing is due; an older timer is void.
@@ -93,6 +95,7 @@ impl Room {
             records: HashMap::new(),
             removals: HashMap::new(),
             listed: None,
+            whole: false,
             listing: false,
             due: now,
             missed: 0,

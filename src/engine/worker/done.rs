@@ -147,7 +147,7 @@ impl<S: RoomService> Worker<S> {
         let learns = self.rooms_round.first.as_mut().is_some_and(|first| first.remove(name));
         let Some(room) = self.rooms.get_mut(name) else { return };
         room.listing = false;
-        let urgency = if room.listed.is_none() { Urgency::Change } else { Urgency::Resync };
+        let urgency = if room.listed.is_none() && !room.whole { Urgency::Change } else { Urgency::Resync };
         let keys = || if learns { self.old_keys.iter().copied().collect() } else { Vec::new() };
         let listed = room.list(participants, begun, now, &keys);
         for identity in listed.look {

@@ -22,12 +22,17 @@ impl<S: RoomService> Worker<S> {
     /// Takes in a webhook.
     pub(super) fn hear(&mut self, event: Event) {
         self.pulse.heard(Instant::now());
+        let known = self.rooms.contains_key(event.room.as_str());
         let Some(name) = self.govern(&event.room) else { return };
+        if !known && !matches!(event.what, What::RoomStarted) {
+            // Its beginning was missed, and who knows what else.
+            self.list_room_soon(&name, Urgency::Resync);
+        }
         let Some(room) = self.rooms.get_mut(&name) else { return };
         let received = event.received;
         self.report.touch(&name);
         match event.what {
-            What::RoomStarted => {}
+            What::RoomStarted => room.whole |= !known,
             What::RoomFinished => {
                 // Another room of the name may have begun meanwhile; a listing tells.
                 room.records.retain(|_, record| record.participant.joined_at > event.created_at);

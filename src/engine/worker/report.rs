@@ -159,7 +159,9 @@ impl<S: RoomService> Worker<S> {
         for (name, arrival) in &mut self.report.arrivals {
             let (rooms, tally) = sums.remove(name).unwrap_or_default();
             let looked_at = self.rooms_round.listed.is_some_and(|listed| listed >= arrival.at)
-                && self.rooms.values().all(|room| room.listed.is_some() || !speaks_in(&arrival.policy, &room.line));
+                && self.rooms.values().all(|room| {
+                    room.listed.is_some() || room.whole || !speaks_in(&arrival.policy, &room.line)
+                });
             arrival.settled |= looked_at && tally.pending == 0;
             policies.insert(name.clone(), policy_report(arrival, rooms, tally));
         }
