@@ -151,7 +151,11 @@ async fn what_another_admin_changes_is_put_back_by_the_resync() {
     eventually(SOON, "the metric", async || {
         match stage.operator.metric("usher_time_to_enforce_seconds_count{noticed=\"resync\"}").await {
             Some(count) if count >= 1.0 => Ok(()),
-            other => Err(format!("{other:?}")),
+            _ => {
+                let metrics = stage.operator.metrics().await;
+                let counts = metrics.lines().filter(|line| line.contains("time_to_enforce_seconds_count"));
+                Err(counts.collect::<Vec<_>>().join(" "))
+            }
         }
     })
     .await;
