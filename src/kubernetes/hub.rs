@@ -166,3 +166,19 @@ impl<K: kube::ResourceExt> Sink<K> for Labels<'_> {
         self.hub.change(|index| index.forbid_namespaces(who));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroU32, panic::AssertUnwindSafe};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_in_the_middle_of_a_change_is_the_end() {
+        let hub = Hub::new(Index::new(vec![Scope::Cluster], NonZeroU32::MIN, None));
+        let change = AssertUnwindSafe(|| hub.change(|_| panic!("as if by a bug")));
+        std::panic::catch_unwind(change).unwrap_err();
+        assert!(hub.is_poisoned());
+        std::panic::catch_unwind(AssertUnwindSafe(|| drop(hub.lock()))).unwrap_err();
+    }
+}

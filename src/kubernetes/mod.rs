@@ -7,8 +7,8 @@
 //!                                      └──────── status ─────┴─> Writer <── Reports
 //! ```
 //!
-//! The [`index`] holds plain values and does no IO; [`watch`] fills it; [`publish`] rebuilds the catalog when it has
-//! changed; [`status`] compares what the objects say with what is so, and writes what differs. This room knows
+//! The `index` holds plain values and does no IO; `watch` fills it; `publish` rebuilds the catalog when it has changed;
+//! `status` compares what the objects say with what is so, and writes what differs. This room knows
 //! [`crate::api`] and the values of [`crate::engine`]; of LiveKit only what a client is made of.
 //!
 //! What is known stays: a watch that fails takes nothing out of the index, and nothing is published before all initial

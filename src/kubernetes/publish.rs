@@ -41,6 +41,8 @@ pub(super) async fn publish(
     let mut complete_by: Option<Instant> = None;
     let mut begun = *ready.borrow();
     let mut next_build = Instant::now();
+    // Where this begins anew after a panic, what had changed then may not have been built.
+    hub.changed.notify_one();
     loop {
         let patience = complete_by.filter(|_| !begun);
         tokio::select! {

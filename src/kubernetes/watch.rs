@@ -17,8 +17,9 @@ const PAGE_WITHIN: Duration = Duration::from_secs(30);
 /// The API server ends each watch after this time, so that a connection that died unnoticed is noticed
 /// ([`super::client`] reads for no longer than a little more).
 pub(super) const WATCH_FOR: Duration = Duration::from_secs(60);
-/// Pauses after a failure: the first, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// Pauses after a failure: the first, and the longest. To come back soon after an outage is worth some refused
+/// connections; there are few watches.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 /// A right may be given, or a CRD installed, at any moment, and somebody waits for it to be noticed.
 const DENIED: Duration = Duration::from_secs(3);
 
@@ -180,6 +181,6 @@ mod tests {
     #[test]
     fn pauses_grow_and_end() {
         assert!(pause(1) < Duration::from_millis(400));
-        assert!(pause(1000) <= Duration::from_millis(12_500) && pause(1000) >= Duration::from_millis(7_500));
+        assert!(pause(1000) <= Duration::from_millis(2_500) && pause(1000) >= Duration::from_millis(1_500));
     }
 }

@@ -2,61 +2,24 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    num::NonZeroU32,
     sync::Arc,
 };
 
 use super::{
     Index, Kind, Known, Namespaces, ServerMeaning, Subject,
     access::{Coverage, join},
-    server::{Coverages, Link, setup},
+    server::{Link, setup},
     subject::referred,
     table::{Entry, Request},
     verdict::Verdict,
+    workshop::{Parts, Workshop},
 };
 use crate::{
     api::{PolicyStatus, Reason},
-    engine::{Catalog, Limits, Rate, Server, ServerView},
+    engine::Catalog,
     livekit::Client,
-    metrics::Metrics,
-    policy::{Member, ObjectName, PolicySet, Reach, Unknown},
+    policy::{Member, ObjectName, Unknown},
 };
-
-/// What is kept from one build to the next, so that what has not changed stays the same value.
-pub(super) struct Workshop {
-    replicas: NonZeroU32,
-    metrics: Option<Arc<Metrics>>,
-    benches: BTreeMap<ObjectName, Bench>,
-    catalog: Arc<Catalog<Client>>,
-    /// Rises with each resync that somebody asks for.
-    requests: u64,
-}
-
-/// The same for one server.
-#[derive(Default)]
-struct Bench {
-    link: Option<Link>,
-    coverages: Coverages,
-    parts: Option<Parts>,
-    view: Option<Arc<ServerView<Client>>>,
-    /// Objects that may act on it.
-    acting: u32,
-}
-
-/// What a server's policies are made of.
-#[derive(Default)]
-struct Parts {
-    members: Vec<Member>,
-    unknown: Vec<Unknown>,
-    request: u64,
-}
-
-impl Workshop {
-    pub fn new(replicas: NonZeroU32, metrics: Option<Arc<Metrics>>) -> Self {
-        let catalog = Arc::new(Catalog { servers: HashMap::new() });
-        Self { replicas, metrics, benches: BTreeMap::new(), catalog, requests: 0 }
-    }
-}
 
 /// What a server is for the objects that refer to it.
 struct Host {
@@ -86,19 +49,14 @@ pub(super) fn build(index: &mut Index) -> Arc<Catalog<Client>> {
             entry.verdict = host.verdict.clone();
         }
         let awaited = host.is_some_and(|host| host.works && !host.meaning.suspend);
-        let settled = !entry.verdict.reason().is_some_and(|reason| reason == Reason::Progressing);
-        let number = request(
-            &mut entry.request,
-            &entry.head,
-            entry.status.last_handled_reconcile_at.as_deref(),
-            awaited,
-            settled,
-            &mut workshop.requests,
-        );
+        let settled = entry.verdict.reason() != Some(Reason::Progressing);
+        let handled = entry.status.last_handled_reconcile_at.as_deref();
+        let number = workshop.request(&mut entry.request, &entry.head, handled, (awaited, settled));
         let part = parts.entry(name.clone()).or_default();
         part.request = part.request.max(number);
     }
-    publish(workshop, &hosts, parts)
+    let working = hosts.iter().filter(|(_, host)| host.works).map(|(name, host)| (name, &*host.meaning));
+    workshop.catalog(working, parts)
 }
 
 /// Looks at every server, earlier names first: they own what two of them want.
@@ -149,7 +107,7 @@ fn notes(meaning: &ServerMeaning, namespaces: &Namespaces) -> Vec<String> {
     let why = match &namespaces.state {
         _ if meaning.access.selecting().next().is_none() => return Vec::new(),
         Known::Never => "this Usher is installed for some namespaces and may not read labels: use names".to_owned(),
-        Known::Forbidden(who) => format!("{who} may not list namespaces: permit it, or use names"),
+        Known::Forbidden(who) => format!("{who:?} may not list namespaces: permit it, or use names"),
         Known::Yes | Known::NotYet => return Vec::new(),
     };
     vec![format!("Access entries {} select by labels, which grants nothing: {why}.", selecting())]
@@ -191,7 +149,7 @@ impl Look<'_> {
         let acts = host.is_some_and(|host| host.works && !host.meaning.suspend) && judged.is_ok();
         let waits = matches!(&judged, Err(verdict) if verdict.reason() == Some(Reason::Progressing));
         let handled = entry.status.last_handled_reconcile_at.as_deref();
-        let number = request(&mut entry.request, &entry.head, handled, acts, !waits, &mut self.workshop.requests);
+        let number = self.workshop.request(&mut entry.request, &entry.head, handled, (acts, !waits));
         if !suspend {
             self.join(meaning, &coverage, judged.is_ok());
         }
@@ -207,7 +165,11 @@ impl Look<'_> {
     fn judge(&self, meaning: &Subject, host: Option<&Host>, coverage: &Coverage) -> Result<Vec<String>, Verdict> {
         let server = &meaning.server;
         let Some(host) = host else {
-            let message = format!("LiveKitServer {server} does not exist, or was never valid.");
+            let or = match self.namespaces.state {
+                Known::Never => ", or is in a namespace that this Usher is not installed for",
+                _ => "",
+            };
+            let message = format!("LiveKitServer {server} does not exist, or was never valid{or}.");
             return Err(Verdict::held_elsewhere(Reason::ServerNotFound, message));
         };
         let denied = |message: String| Verdict::held_elsewhere(Reason::NotPermitted, message);
@@ -295,131 +257,6 @@ fn of_server(server: &ObjectName, host: &Host) -> Option<Verdict> {
             Some(Verdict::held_elsewhere(hold.reason, format!("LiveKitServer {server}: {}", hold.message)))
         }
         Verdict::Held(_) | Verdict::Acts { .. } => None,
-    }
-}
-
-/// Keeps account of the resync that an object's annotation asks for; the number that it has, or 0.
-fn request(
-    request: &mut Request,
-    head: &super::Head,
-    handled: Option<&str>,
-    acts: bool,
-    settled: bool,
-    requests: &mut u64,
-) -> u64 {
-    let asks = head.requested.as_deref().is_some_and(|requested| handled != Some(requested));
-    match (&*request, asks) {
-        (_, false) => *request = Request::None,
-        (Request::Awaited(number), true) if acts => return *number,
-        (_, true) if acts => {
-            *requests += 1;
-            *request = Request::Awaited(*requests);
-            return *requests;
-        }
-        // Where nothing is done, there is nothing to do at once. Where that is not yet known, it is waited for.
-        (_, true) => *request = if settled { Request::Moot } else { Request::None },
-    }
-    0
-}
-
-fn publish(
-    workshop: &mut Workshop,
-    hosts: &BTreeMap<ObjectName, Host>,
-    mut parts: BTreeMap<ObjectName, Parts>,
-) -> Arc<Catalog<Client>> {
-    let replicas = workshop.replicas;
-    let mut servers = HashMap::new();
-    let mut changed = false;
-    for (name, host) in hosts.iter().filter(|(_, host)| host.works) {
-        let Some(bench) = workshop.benches.get_mut(name) else { continue };
-        let Some(link) = &bench.link else { continue };
-        let view = view(
-            name,
-            host,
-            link,
-            parts.remove(name).unwrap_or_default(),
-            &mut bench.parts,
-            bench.view.as_ref(),
-            replicas,
-        );
-        bench.view = Some(Arc::clone(&view));
-        let server = Server { view, verifier: Arc::clone(&link.verifier) };
-        let before = workshop.catalog.servers.get(name);
-        changed |= before.is_none_or(|before| {
-            !Arc::ptr_eq(&before.view, &server.view) || !Arc::ptr_eq(&before.verifier, &server.verifier)
-        });
-        servers.insert(name.clone(), server);
-    }
-    changed |= servers.len() != workshop.catalog.servers.len();
-    if changed {
-        workshop.catalog = Arc::new(Catalog { servers });
-    }
-    Arc::clone(&workshop.catalog)
-}
-
-/// The view of a server: the one before, where it would be the same.
-fn view(
-    name: &ObjectName,
-    host: &Host,
-    link: &Link,
-    parts: Parts,
-    parts_before: &mut Option<Parts>,
-    before: Option<&Arc<ServerView<Client>>>,
-    replicas: NonZeroU32,
-) -> Arc<ServerView<Client>> {
-    let meaning = &host.meaning;
-    let same_parts = parts_before.as_ref().is_some_and(|before| before.holds_the_same(&parts));
-    let policies = match before {
-        Some(before) if same_parts => Arc::clone(&before.policies),
-        _ => Arc::new(PolicySet::new(parts.members.clone(), parts.unknown.clone())),
-    };
-    let resync_request = parts.request.max(before.map_or(0, |before| before.resync_request));
-    let limits = share(meaning.limits, replicas);
-    *parts_before = Some(parts);
-    if let Some(before) = before
-        && same_parts
-        && Arc::ptr_eq(&before.service, &link.client)
-        && before.resync_interval == meaning.resync_interval
-        && before.limits == limits
-        && before.suspended == meaning.suspend
-        && before.resync_request == resync_request
-    {
-        return Arc::clone(before);
-    }
-    Arc::new(ServerView {
-        server: name.clone(),
-        service: Arc::clone(&link.client),
-        policies,
-        resync_interval: meaning.resync_interval,
-        limits,
-        suspended: meaning.suspend,
-        resync_request,
-    })
-}
-
-/// What one of several replicas may spend.
-fn share(limits: Limits, replicas: NonZeroU32) -> Limits {
-    let share = |all: NonZeroU32| NonZeroU32::new(all.get() / replicas).unwrap_or(NonZeroU32::MIN);
-    let rate = limits.rate.map(|rate| Rate { per_second: share(rate.per_second), burst: share(rate.burst) });
-    Limits { rate, ..limits }
-}
-
-impl Parts {
-    fn holds_the_same(&self, other: &Self) -> bool {
-        let same_reach = |a: &Reach, b: &Reach| match (a, b) {
-            (Reach::Home, Reach::Home) => true,
-            (Reach::Granted(a), Reach::Granted(b)) => Arc::ptr_eq(a, b),
-            _ => false,
-        };
-        let same_member =
-            |(a, b): (&Member, &Member)| Arc::ptr_eq(&a.policy, &b.policy) && same_reach(&a.reach, &b.reach);
-        let same_unknown = |(a, b): (&Unknown, &Unknown)| {
-            a.name == b.name && a.priority == b.priority && same_reach(&a.reach, &b.reach)
-        };
-        self.members.len() == other.members.len()
-            && self.unknown.len() == other.unknown.len()
-            && self.members.iter().zip(&other.members).all(same_member)
-            && self.unknown.iter().zip(&other.unknown).all(same_unknown)
     }
 }
 

@@ -14,6 +14,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod workshop;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -24,11 +25,11 @@ use std::{
 use k8s_openapi::ByteString;
 
 pub use access::{Known, Namespaces};
-use build::Workshop;
 pub use server::{Content, ServerMeaning, Source};
 pub use subject::Subject;
 pub use table::{Entry, Head, Meaning, Request, Table, name_of};
 pub use verdict::Verdict;
+use workshop::Workshop;
 
 use super::{
     decoded::Decoded,

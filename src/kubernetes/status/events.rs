@@ -11,6 +11,18 @@ use crate::api::{Outcome, Reason, condition::READY};
 
 /// The longest note that the API server takes, in bytes.
 const LONGEST: usize = 1024;
+/// What is the matter of a LiveKitServer, also where it stands at an object that refers to it.
+const OF_SERVERS: [Reason; 9] = [
+    Reason::SecretNotFound,
+    Reason::SecretForbidden,
+    Reason::SecretInvalid,
+    Reason::CaBundleNotFound,
+    Reason::CaBundleInvalid,
+    Reason::Unauthorized,
+    Reason::ServerUnreachable,
+    Reason::RateLimited,
+    Reason::Conflicted,
+];
 const TELL_WITHIN: Duration = Duration::from_secs(5);
 
 /// A change worth an Event.
@@ -31,6 +43,11 @@ pub(super) fn turn(present: &Status, desired: &Desired) -> Option<Turn> {
     let failing = desired.reason.outcome() != Outcome::Ready && desired.reason != Reason::Progressing;
     let recovered = failed && desired.reason.outcome() == Outcome::Ready;
     if !recovered && (!failing || same) {
+        return None;
+    }
+    // What is wrong with a server is told there, and not a thousand times at its policies.
+    let cause = if recovered { before.as_ref().map_or("", |before| &before.reason) } else { desired.reason.as_str() };
+    if matches!(present, Status::Subject(_)) && OF_SERVERS.iter().any(|reason| reason.as_str() == cause) {
         return None;
     }
     let mut note = after.message;

@@ -48,14 +48,15 @@ impl Memory {
         if desired.reason != Reason::Progressing {
             self.progressing_since = None;
         }
+        let spaced = self.written_at.map(|at| at + WRITES);
         let due = match present.difference(&desired.status) {
             Difference::None => return Decision::Nothing,
             Difference::Counts => self.written_at.map(|at| at + COUNTS),
             Difference::Conditions if desired.reason == Reason::Progressing => {
                 let since = *self.progressing_since.get_or_insert(now);
-                Some(since + if was_ready(present, &desired.status) { RESTART } else { FIRST_LOOK })
+                spaced.max(Some(since + if was_ready(present, &desired.status) { RESTART } else { FIRST_LOOK }))
             }
-            Difference::Conditions => self.written_at.map(|at| at + WRITES),
+            Difference::Conditions => spaced,
         };
         match due.max(self.not_before) {
             Some(due) if due > now => Decision::At(due),
