@@ -1,0 +1,240 @@
+//! What a room contributes to the status of each policy that speaks in it.
+
+use std::collections::BTreeSet;
+
+use super::{
+    action::{Because, Circumstances, Plan},
+    field::{Decision, ObjectName},
+    line::{Line, Place, Standing},
+    participant::Participant,
+    plan::plan,
+    resolve::{Part, Resolver},
+    smaller,
+};
+use crate::api::Sample;
+
+/// The most samples a status has.
+const MAX_SAMPLES: usize = 20;
+/// The most characters of a value that stand in a sample.
+const MAX_CHARACTERS: usize = 64;
+
+/// What one or more rooms say of a policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyTally {
+    /// Rooms in which it speaks.
+    pub rooms: u32,
+    /// Participants that one of its rules matches.
+    pub participants: u32,
+    /// Of those, the ones for whom everything that it decides is as it says.
+    pub compliant: u32,
+    /// Of those, the ones for whom something is still to be done.
+    pub pending: u32,
+    /// Of those, the ones for whom something cannot be done.
+    pub failed: u32,
+    /// Of those, if it is audited, the ones for whom something would be done.
+    pub violations: u32,
+    /// It decided something for somebody.
+    pub decided: bool,
+    /// Who overruled it; of several, who stands first in the line.
+    pub overruled_by: Option<Place>,
+    /// Why something cannot be done; of several reasons the first in the alphabet, so that it stays the same.
+    pub failure: Option<String>,
+    /// It wants tracks unmuted that the server does not let be unmuted.
+    pub remote_unmute_disabled: bool,
+    /// What is not as declared: the first 20.
+    pub samples: BTreeSet<Sample>,
+}
+
+impl PolicyTally {
+    /// Adds what other rooms say. In which order rooms are added is irrelevant.
+    pub fn merge(&mut self, other: Self) {
+        self.rooms += other.rooms;
+        self.participants += other.participants;
+        self.compliant += other.compliant;
+        self.pending += other.pending;
+        self.failed += other.failed;
+        self.violations += other.violations;
+        self.decided |= other.decided;
+        self.remote_unmute_disabled |= other.remote_unmute_disabled;
+        self.overruled_by = smaller(self.overruled_by.take(), other.overruled_by);
+        self.failure = smaller(self.failure.take(), other.failure);
+        for sample in other.samples {
+            self.sample(sample);
+        }
+    }
+
+    /// Who decides everything that the policy speaks of; `None` where it has a say or matches nobody.
+    #[must_use]
+    pub fn overridden_by(&self) -> Option<&ObjectName> {
+        let overruled = self.overruled_by.as_ref().filter(|_| !self.decided)?;
+        Some(overruled.name())
+    }
+
+    fn sample(&mut self, sample: Sample) {
+        self.samples.insert(sample);
+        if self.samples.len() > MAX_SAMPLES {
+            self.samples.pop_last();
+        }
+    }
+
+    /// Notes the part it had in the resolution of a participant.
+    fn took_part(&mut self, part: Part, line: &[Standing]) {
+        self.participants += 1;
+        self.decided |= part.decided;
+        let by = part.overruled_by.map(|member| &line[member].place);
+        if by.is_some_and(|by| self.overruled_by.as_ref().is_none_or(|first| by < first)) {
+            self.overruled_by = by.cloned();
+        }
+    }
+}
+
+/// Counts the participants of one room.
+#[derive(Debug)]
+pub struct RoomTally<'a> {
+    room: &'a str,
+    line: &'a Line,
+    /// By their number in the line.
+    enforced: Vec<PolicyTally>,
+    /// By the number of their line.
+    audited: Vec<PolicyTally>,
+    /// What has become of one participant for each policy of the line; kept for its memory.
+    outcomes: Vec<Outcome>,
+}
+
+/// How far a policy is enforced on a participant, from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Compliant,
+    Pending,
+    Failed,
+}
+
+impl<'a> RoomTally<'a> {
+    /// Begins to count in a room.
+    #[must_use]
+    pub fn new(room: &'a str, line: &'a Line) -> Self {
+        let zero = PolicyTally { rooms: 1, ..PolicyTally::default() };
+        Self {
+            room,
+            line,
+            enforced: vec![zero.clone(); line.enforced.len()],
+            audited: vec![zero; line.audited.len()],
+            outcomes: Vec::new(),
+        }
+    }
+
+    /// Counts a participant, and answers the plan it was judged by. `failure` is what the last request for the
+    /// participant failed with, if it is not to be sent again soon: then what the plan would do counts as failed.
+    pub fn add(
+        &mut self,
+        resolver: &mut Resolver,
+        participant: &Participant,
+        circumstances: Circumstances<'_>,
+        failure: Option<&str>,
+    ) -> Plan {
+        let plan = self.add_enforced(resolver, participant, circumstances, failure);
+        for (line, tally) in self.line.audited.iter().zip(&mut self.audited) {
+            let resolution = resolver.resolve(&line.members, participant, circumstances.now);
+            let part = resolution.parts()[line.subject];
+            if !part.matched {
+                continue;
+            }
+            tally.took_part(part, &line.members);
+            let subject = &line.members[line.subject].policy.name;
+            let plan = self::plan(&resolution, participant, circumstances);
+            // Whether it would be done now or later is the same to somebody who does nothing.
+            let mut violates = false;
+            for decision in decisions(&plan).filter(|decision| decision.by.policy == *subject) {
+                violates = true;
+                sample(tally, self.room, participant, decision, None);
+            }
+            *if violates { &mut tally.violations } else { &mut tally.compliant } += 1;
+        }
+        plan
+    }
+
+    fn add_enforced(
+        &mut self,
+        resolver: &mut Resolver,
+        participant: &Participant,
+        circumstances: Circumstances<'_>,
+        failure: Option<&str>,
+    ) -> Plan {
+        let line = &self.line.enforced;
+        let resolution = resolver.resolve(line, participant, circumstances.now);
+        let plan = self::plan(&resolution, participant, circumstances);
+        self.outcomes.clear();
+        self.outcomes.resize(line.len(), Outcome::Compliant);
+        let mut note = |decision: &Decision, outcome: Outcome, message: Option<&str>| {
+            let found = line.iter().position(|standing| standing.policy.name == decision.by.policy);
+            let Some(member) = found else { return };
+            let tally = &mut self.enforced[member];
+            self.outcomes[member] = self.outcomes[member].max(outcome);
+            if outcome == Outcome::Failed {
+                tally.failure = smaller(tally.failure.take(), message.map(Into::into));
+            }
+            sample(tally, self.room, participant, decision, message);
+        };
+        let acting = if failure.is_some() { Outcome::Failed } else { Outcome::Pending };
+        for decision in plan.actions.iter().flat_map(|action| action.why()) {
+            note(decision, acting, failure);
+        }
+        for open in &plan.open {
+            note(&open.decision, outcome_of(&open.because), Some(&open.because.to_string()));
+        }
+        for open in plan.open.iter().filter(|open| open.because == Because::RemoteUnmuteDisabled) {
+            let by = &open.decision.by.policy;
+            let member = line.iter().zip(&mut self.enforced).find(|(standing, _)| standing.policy.name == *by);
+            member.into_iter().for_each(|(_, tally)| tally.remote_unmute_disabled = true);
+        }
+        for ((part, outcome), tally) in resolution.parts().iter().zip(&self.outcomes).zip(&mut self.enforced) {
+            if part.matched {
+                tally.took_part(*part, line);
+                *match outcome {
+                    Outcome::Compliant => &mut tally.compliant,
+                    Outcome::Pending => &mut tally.pending,
+                    Outcome::Failed => &mut tally.failed,
+                } += 1;
+            }
+        }
+        plan
+    }
+
+    /// What the room says of each policy, enforced or audited.
+    pub fn into_parts(self) -> impl Iterator<Item = (ObjectName, PolicyTally)> + use<'a> {
+        let audited = self.line.audited.iter().map(|line| &line.members[line.subject]);
+        let standings = self.line.enforced.iter().chain(audited);
+        standings.map(|standing| standing.policy.name.clone()).zip(self.enforced.into_iter().chain(self.audited))
+    }
+}
+
+/// What a plan says is not as declared.
+fn decisions(plan: &Plan) -> impl Iterator<Item = &Decision> {
+    plan.actions.iter().flat_map(|action| action.why()).chain(plan.open.iter().map(|open| &open.decision))
+}
+
+fn outcome_of(because: &Because) -> Outcome {
+    match because {
+        Because::Damped(_) | Because::JustRemoved(_) | Because::Unknown => Outcome::Pending,
+        Because::Refused(_) | Because::StaysWithdrawn | Because::RemoteUnmuteDisabled => Outcome::Failed,
+    }
+}
+
+fn sample(tally: &mut PolicyTally, room: &str, participant: &Participant, decision: &Decision, message: Option<&str>) {
+    let identity = participant.identity.as_str();
+    let last = tally.samples.last().filter(|_| tally.samples.len() == MAX_SAMPLES);
+    // Most of many would only be thrown away again.
+    if last.is_some_and(|last| (last.room.as_str(), last.identity.as_str()) < (room, identity)) {
+        return;
+    }
+    let cut = |value: &super::Value| Some(value.to_string().chars().take(MAX_CHARACTERS).collect());
+    tally.sample(Sample {
+        room: room.to_owned(),
+        identity: identity.to_owned(),
+        rule: Some(decision.by.rule.to_string()),
+        field: decision.field.to_string(),
+        wanted: cut(&decision.wanted),
+        seen: cut(&decision.seen),
+        message: message.map(Into::into),
+    });
+}
