@@ -52,7 +52,8 @@ fn an_identity_is_removed_at_most_once_a_second() {
 
 #[test]
 fn while_a_removal_waits_nothing_else_is_done() {
-    let rules = "rules: [{name: banned, match: {identities: [{exact: alice}]}, remove: {}}, {name: named, set: {name: X}}]";
+    let rules =
+        "rules: [{name: banned, match: {identities: [{exact: alice}]}, remove: {}}, {name: named, set: {name: X}}]";
     let given = Given { removed_at: Some(at("11:59:59.5")), ..Given::default() };
     assert_eq!(Hall::under([policy("a", rules)]).does_given(&alice(), &given), [""; 0]);
 }

@@ -24,7 +24,11 @@ pub fn noon() -> Timestamp {
 
 /// A spec from what matters in it: without `rooms` it is for every room.
 pub fn spec(yaml: &str) -> RoomPolicySpec {
-    let mut spec: serde_json::Value = serde_saphyr::from_str(yaml).expect("YAML");
+    spec_from(serde_saphyr::from_str(yaml).expect("YAML"))
+}
+
+/// The same from values.
+pub fn spec_from(mut spec: serde_json::Value) -> RoomPolicySpec {
     let fields = spec.as_object_mut().expect("a mapping");
     fields.entry("serverRef").or_insert_with(|| serde_json::json!({"name": "main", "namespace": "livekit"}));
     fields.entry("rooms").or_insert_with(|| serde_json::json!([{"glob": "*"}]));
@@ -63,6 +67,7 @@ pub fn problems(yaml: &str) -> Vec<String> {
 }
 
 /// What is known beside participant and rules.
+#[derive(Clone, Debug)]
 pub struct Given {
     pub session: Session,
     pub removed_at: Option<Timestamp>,
