@@ -16,7 +16,7 @@ use crate::{
         service::RoomService,
         view::{PolicyReport, ServerReport, ServerView},
     },
-    policy::{Circumstances, Line, ObjectName, Policy, RoomTally, Tally},
+    policy::{Circumstances, Line, ObjectName, Policy, PolicyTally, RoomTally},
 };
 
 /// A report comes at most this often.
@@ -26,7 +26,7 @@ const PACE: Duration = Duration::from_millis(200);
 pub(super) struct Ledger {
     /// Rooms whose tally is out of date.
     touched: HashSet<Arc<str>>,
-    tallies: HashMap<Arc<str>, BTreeMap<ObjectName, Tally>>,
+    tallies: HashMap<Arc<str>, BTreeMap<ObjectName, PolicyTally>>,
     arrivals: HashMap<ObjectName, Arrival>,
     due: bool,
     resynced_at: Option<Timestamp>,
@@ -115,7 +115,7 @@ impl<S: RoomService> Worker<S> {
     }
 
     /// What a room contributes; `None` of a room that is no more.
-    fn tally(&mut self, name: &Arc<str>) -> Option<BTreeMap<ObjectName, Tally>> {
+    fn tally(&mut self, name: &Arc<str>) -> Option<BTreeMap<ObjectName, PolicyTally>> {
         let room = self.rooms.get(name)?;
         let mut tally = RoomTally::new(name, &room.line);
         let now = Timestamp::now();
@@ -128,9 +128,9 @@ impl<S: RoomService> Worker<S> {
                 now,
             };
             let failure = record.failure.as_ref().map(|failure| &*failure.message);
-            tally.add(&mut self.resolver, &record.participant, circumstances, failure);
+            let _plan = tally.add(&mut self.resolver, &record.participant, circumstances, failure);
         }
-        Some(tally.into_parts().into_iter().collect())
+        Some(tally.into_parts().collect())
     }
 
     /// Notes when every governed room has been listed since the rooms were.
@@ -149,21 +149,20 @@ impl<S: RoomService> Worker<S> {
     }
 
     fn sum_up(&mut self) -> ServerReport {
-        let mut sums: HashMap<&ObjectName, (u32, Tally)> = HashMap::new();
+        let mut sums: HashMap<&ObjectName, PolicyTally> = HashMap::new();
         for (name, tally) in self.report.tallies.values().flatten() {
-            let (rooms, sum) = sums.entry(name).or_default();
-            *rooms += 1;
-            sum.merge(tally);
+            sums.entry(name).or_default().merge(tally.clone());
         }
         let mut policies = BTreeMap::new();
         for (name, arrival) in &mut self.report.arrivals {
-            let (rooms, tally) = sums.remove(name).unwrap_or_default();
+            let tally = sums.remove(name).unwrap_or_default();
             let looked_at = self.rooms_round.listed.is_some_and(|listed| listed >= arrival.at)
-                && self.rooms.values().all(|room| {
-                    room.listed.is_some() || room.whole || !speaks_in(&arrival.policy, &room.line)
-                });
+                && self
+                    .rooms
+                    .values()
+                    .all(|room| room.listed.is_some() || room.whole || !speaks_in(&arrival.policy, &room.line));
             arrival.settled |= looked_at && tally.pending == 0;
-            policies.insert(name.clone(), policy_report(arrival, rooms, tally));
+            policies.insert(name.clone(), policy_report(arrival, tally));
         }
         let participants: usize = self.rooms.values().map(|room| room.present().count()).sum();
         ServerReport {
@@ -186,11 +185,11 @@ fn speaks_in(policy: &Arc<Policy>, line: &Line) -> bool {
     line.enforced.iter().chain(audited).any(|standing| Arc::ptr_eq(&standing.policy, policy))
 }
 
-fn policy_report(arrival: &Arrival, rooms: u32, tally: Tally) -> PolicyReport {
+fn policy_report(arrival: &Arrival, tally: PolicyTally) -> PolicyReport {
     PolicyReport {
         policy: Arc::clone(&arrival.policy),
         settled: arrival.settled,
-        rooms,
+        rooms: tally.rooms,
         overridden_by: tally.overridden_by().cloned(),
         participants: tally.participants,
         compliant: tally.compliant,
@@ -199,6 +198,6 @@ fn policy_report(arrival: &Arrival, rooms: u32, tally: Tally) -> PolicyReport {
         violations: tally.violations,
         failure: tally.failure,
         remote_unmute_disabled: tally.remote_unmute_disabled,
-        samples: tally.samples,
+        samples: tally.samples.into_iter().collect(),
     }
 }

@@ -110,7 +110,7 @@ fn check_source(source: &ForwardSource, kinds: &'static [Kind], problems: &mut P
     let root = Path::root("spec");
     let path = root.field("source");
     Patterns::compile(&source.rooms, &path.field("rooms"), problems);
-    let defaults = Defaults { kinds: Some(kinds), states: Some(&[State::Active]), sees_all: false };
+    let defaults = Defaults { kinds, states: &[State::Active], sees_all: false };
     if let Some(selector) = &source.match_ {
         Selector::compile(selector, defaults, &path.field("match"), problems);
     }
