@@ -29,8 +29,9 @@ async fn what_is_known_stays_while_the_api_server_is_away() {
     cluster.api_server().start().await;
     let started = Instant::now();
     cluster.apply(&list([policy(&namespace, "b", &namespace)])).await;
+    let applied = started.elapsed();
     room.policies(&ObjectName::new(&namespace, "main"), &["a", "b"]).await;
-    println!("seen {:?} after the API server was back", started.elapsed());
+    println!("applied {applied:?} and seen {:?} after the API server was back", started.elapsed());
     ready(&cluster, &namespace, "rpol/b", "True:Enforced").await;
 
     // What was deleted while nobody watched is gone as well.

@@ -9,6 +9,9 @@ use crate::api::{Reason, condition::READY};
 
 /// Between two writes of an object for the sake of counts.
 const COUNTS: Duration = Duration::from_secs(30);
+/// Conditions take the counts along that are known at that moment, often the first ones. So soon after, and once only,
+/// better ones are written without waiting for [`COUNTS`].
+const FIRST_COUNTS: Duration = Duration::from_secs(2);
 /// Between two writes of an object at all: fifty changes in a second end in a few writes.
 const WRITES: Duration = Duration::from_millis(500);
 /// For so long nothing is said of a first look that is under way: mostly it is over before. Whoever waits is not
@@ -26,6 +29,9 @@ pub(super) struct Memory {
     /// A write is queued or under way.
     pub busy: bool,
     written_at: Option<Instant>,
+    /// The last write for the sake of counts, and whether the next one is.
+    counted_at: Option<Instant>,
+    counts: bool,
     progressing_since: Option<Instant>,
     failures: u32,
     not_before: Option<Instant>,
@@ -49,9 +55,13 @@ impl Memory {
             self.progressing_since = None;
         }
         let spaced = self.written_at.map(|at| at + WRITES);
-        let due = match present.difference(&desired.status) {
+        let difference = present.difference(&desired.status);
+        self.counts = difference == Difference::Counts;
+        let due = match difference {
             Difference::None => return Decision::Nothing,
-            Difference::Counts => self.written_at.map(|at| at + COUNTS),
+            Difference::Counts => {
+                self.written_at.map(|at| at + FIRST_COUNTS).max(self.counted_at.map(|at| at + COUNTS))
+            }
             Difference::Conditions if desired.reason == Reason::Progressing => {
                 let since = *self.progressing_since.get_or_insert(now);
                 spaced.max(Some(since + if was_ready(present, &desired.status) { RESTART } else { FIRST_LOOK }))
@@ -66,7 +76,9 @@ impl Memory {
 
     /// Notes that it has been written.
     pub fn written(&mut self, now: Instant) {
-        *self = Self { written_at: Some(now), progressing_since: self.progressing_since, ..Self::default() };
+        let counted_at = if self.counts { Some(now) } else { self.counted_at };
+        let progressing_since = self.progressing_since;
+        *self = Self { written_at: Some(now), counted_at, progressing_since, ..Self::default() };
     }
 
     /// Notes that it could not be written.

@@ -301,10 +301,14 @@ fn conditions_are_written_at_once_and_counts_now_and_then() {
     let (present, desired) = pair(&mut index, |_| {});
     assert_eq!(memory.decide(&present, &desired, start), Decision::Nothing);
     let (present, desired) = pair(&mut index, |policy| policy.participants = 6);
-    assert_eq!(memory.decide(&present, &desired, start), Decision::At(start + Duration::from_secs(30)));
+    let soon = start + Duration::from_secs(2);
+    assert_eq!(memory.decide(&present, &desired, start), Decision::At(soon));
+    assert_eq!(memory.decide(&present, &desired, soon), Decision::Now);
+    memory.written(soon);
+    assert_eq!(memory.decide(&present, &desired, soon), Decision::At(soon + Duration::from_secs(30)));
     let (present, desired) = pair(&mut index, |policy| policy.failure = Some("no".into()));
-    assert_eq!(memory.decide(&present, &desired, start), Decision::At(start + Duration::from_millis(500)));
-    assert_eq!(memory.decide(&present, &desired, start + Duration::from_secs(1)), Decision::Now);
+    assert_eq!(memory.decide(&present, &desired, soon), Decision::At(soon + Duration::from_millis(500)));
+    assert_eq!(memory.decide(&present, &desired, soon + Duration::from_secs(1)), Decision::Now);
 
     memory.failed(start);
     assert!(matches!(memory.decide(&present, &desired, start), Decision::At(_)));
