@@ -235,8 +235,10 @@ fn any_matches(patterns: &[StringMatch], text: &str) -> bool {
     })
 }
 
+type Meaning = fn(&str) -> bool;
+
 /// Some regexes and what they mean.
-pub const REGEXES: [(&str, fn(&str) -> bool); 5] = [
+pub const REGEXES: [(&str, Meaning); 5] = [
     ("a|b", |text| text == "a" || text == "b"),
     ("a+b?", |text| {
         let rest = text.strip_suffix('b').unwrap_or(text);

@@ -153,7 +153,7 @@ fn a_decision_is_the_whole_record() {
         by: rule("b", "audience"),
         over: vec![rule("a", "first"), rule("a", "then")],
     };
-    assert_eq!(hall.decisions(&alice()), [decision.clone()]);
+    assert_eq!(hall.decisions(&alice()), std::slice::from_ref(&decision));
     assert_eq!(hall.plan(&alice()).actions[0].why(), [decision]);
 }
 
