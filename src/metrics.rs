@@ -169,7 +169,6 @@ impl Metrics {
     }
 
     /// Counts requests of one server, for a client's observer.
-    #[must_use]
     pub fn requests_of(self: &Arc<Self>, server: ObjectName) -> impl Fn(&Observation) + Send + Sync + use<> {
         let metrics = Arc::clone(self);
         move |call| metrics.request(&server, call)

@@ -1,7 +1,8 @@
 //! Requests: what is sent for a piece of work, and what comes back.
 
-use std::sync::Arc;
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     service::RoomService,
 };
 use crate::{
-    livekit::Error,
+    livekit::{Class, Error},
     policy::{Action, Participant},
 };
 
@@ -20,22 +21,32 @@ pub(super) enum Request {
     Rooms,
     /// ListParticipants.
     Room(Arc<str>),
+    /// GetParticipant: somebody a webhook told of.
+    Meet(Key),
     /// GetParticipant: to know, before something is computed from it.
     Look(Key),
     /// Whatever the action is.
-    Act {
-        /// For whom.
-        key: Key,
-        /// For which session of it.
-        sid: Arc<str>,
-        /// What.
-        action: Action,
-    },
+    Act(Key, Action),
+}
+
+/// Tells one request from another. Whoever waits for an answer keeps the ticket, so that what comes back for somebody
+/// who has gone, or from a server that is not asked any more, finds nobody waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
+
+impl Ticket {
+    /// This ticket, and the next one in its place.
+    pub(super) fn draw(&mut self) -> Self {
+        let ticket = *self;
+        self.0 += 1;
+        ticket
+    }
 }
 
 /// A request that has ended.
 #[derive(Debug)]
 pub(super) struct Done {
+    pub(super) ticket: Ticket,
     /// The request.
     pub(super) request: Request,
     /// How urgent it was.
@@ -43,7 +54,34 @@ pub(super) struct Done {
     /// When it began.
     pub(super) begun: Instant,
     /// What came back.
-    pub(super) result: Result<Answer, Error>,
+    pub(super) result: Result<Answer, Trouble>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    Error(Error),
+    /// A bug of ours, or of what we use.
+    Panic,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => error.fmt(f),
+            Self::Panic => f.write_str("internal error"),
+        }
+    }
+}
+
+impl Trouble {
+    /// What to do about it.
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Error(error) => error.class(),
+            Self::Panic => Class::Transient { retry_after: None },
+        }
+    }
 }
 
 /// What came back.
@@ -59,15 +97,23 @@ pub(super) enum Answer {
 
 impl Request {
     /// Sends the request and waits for its end.
-    pub(super) async fn send<S: RoomService>(self, urgency: Urgency, service: Arc<S>) -> Done {
+    pub(super) async fn send<S: RoomService>(self, ticket: Ticket, urgency: Urgency, service: Arc<S>) -> Done {
         let begun = Instant::now();
-        let result = match &self {
+        let result = match AssertUnwindSafe(self.ask(&*service)).catch_unwind().await {
+            Ok(result) => result.map_err(Trouble::Error),
+            Err(_) => Err(Trouble::Panic),
+        };
+        Done { ticket, request: self, urgency, begun, result }
+    }
+
+    async fn ask<S: RoomService>(&self, service: &S) -> Result<Answer, Error> {
+        match self {
             Self::Rooms => service.rooms().await.map(Answer::Rooms),
             Self::Room(room) => service.participants(room).await.map(Answer::Participants),
-            Self::Look(key) => {
-                service.participant(&key.room, &key.identity).await.map(Box::new).map(Answer::Participant)
+            Self::Meet(Key { room, identity }) | Self::Look(Key { room, identity }) => {
+                service.participant(room, identity).await.map(Box::new).map(Answer::Participant)
             }
-            Self::Act { key: Key { room, identity }, action, .. } => match action {
+            Self::Act(Key { room, identity }, action) => match action {
                 Action::Update(update) => {
                     service.update(room, identity, update).await.map(Box::new).map(Answer::Participant)
                 }
@@ -78,8 +124,7 @@ impl Request {
                     service.mute(room, identity, track, *muted).await.map(Answer::Muted)
                 }
             },
-        };
-        Done { request: self, urgency, begun, result }
+        }
     }
 }
 

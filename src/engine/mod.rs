@@ -4,18 +4,24 @@
 //! out are requests to a [`RoomService`] and [`Reports`]. Knows [`crate::policy`] and, for the errors of requests and
 //! the messages of webhooks, [`crate::livekit`]; knows nothing of Kubernetes.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "what goes wrong in a test ends it"))]
+
 mod act;
 mod budget;
+mod clock;
 mod convert;
 mod event;
 mod pulse;
 mod queue;
+mod record;
 mod room;
 mod service;
 mod supervisor;
+mod timers;
 mod view;
 mod worker;
 
+pub use clock::Clock;
 pub use event::{Event, What};
 pub use queue::Urgency;
 pub use service::RoomService;

@@ -1,6 +1,6 @@
 //! Whether a server answers, and when to ask it again if not.
 
-use std::time::Duration;
+use std::{mem::discriminant, time::Duration};
 
 use tokio::time::Instant;
 
@@ -15,14 +15,28 @@ const AWAY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_s
 const UNAUTHORIZED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Pauses where the server wants fewer requests and does not say for how long.
 const LIMITED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The same trouble again within this time after it ended goes on where it was, with longer pauses.
+const RELAPSE: Duration = Duration::from_secs(60);
 
 /// Tracks a server's health by the results of requests.
 #[derive(Debug)]
 pub(super) struct Pulse {
     health: Health,
     strikes: u32,
+    /// The trouble that the server is in.
+    trouble: Option<Trouble>,
+    /// The trouble before: what, its last pause, and when it ended.
+    before: Option<(Health, Duration, Instant)>,
+}
+
+/// Why nothing but probes is sent.
+#[derive(Debug)]
+struct Trouble {
+    /// Since when. What was asked before says nothing of whether it has passed.
+    since: Instant,
+    failed_at: Instant,
     pause: Duration,
-    probe_at: Option<Instant>,
+    probe_at: Instant,
 }
 
 /// What may be sent to a server.
@@ -36,9 +50,22 @@ pub(super) enum Admission {
     Nothing(Instant),
 }
 
+/// What a result changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing, or only words.
+    None,
+    /// From now on it is only probed.
+    Down,
+    /// It is as before.
+    Up,
+    /// It was away and is back, maybe without its memory.
+    Back,
+}
+
 impl Default for Pulse {
     fn default() -> Self {
-        Self { health: Health::Unknown, strikes: 0, pause: Duration::ZERO, probe_at: None }
+        Self { health: Health::Unknown, strikes: 0, trouble: None, before: None }
     }
 }
 
@@ -48,67 +75,87 @@ impl Pulse {
     }
 
     pub(super) fn admits(&self, now: Instant) -> Admission {
-        match self.probe_at {
+        match &self.trouble {
             None => Admission::All,
-            Some(at) if at <= now => Admission::Probe,
-            Some(at) => Admission::Nothing(at),
+            Some(trouble) if trouble.probe_at <= now => Admission::Probe,
+            Some(trouble) => Admission::Nothing(trouble.probe_at),
         }
     }
 
-    /// Takes in a success; whether the server was away before.
-    pub(super) fn answered(&mut self) -> bool {
-        let returned = self.probe_at.is_some();
-        *self = Self { health: Health::Good, ..Self::default() };
-        returned
+    /// Takes in that the server answered what was asked at `begun`.
+    pub(super) fn answered(&mut self, begun: Instant, now: Instant) -> Turn {
+        self.strikes = 0;
+        if self.trouble.as_ref().is_some_and(|trouble| begun < trouble.since) {
+            return Turn::None;
+        }
+        let health = std::mem::replace(&mut self.health, Health::Good);
+        let Some(trouble) = self.trouble.take() else { return Turn::None };
+        let turn = if matches!(health, Health::Unreachable(_)) { Turn::Back } else { Turn::Up };
+        self.before = Some((health, trouble.pause, now));
+        turn
     }
 
     /// Takes in that a webhook came: a server that speaks is worth a question.
     pub(super) fn heard(&mut self, now: Instant) {
-        if matches!(self.health, Health::Unreachable(_)) && self.probe_at.is_some_and(|at| at > now) {
-            self.probe_at = Some(now);
+        if matches!(self.health, Health::Unreachable(_))
+            && let Some(trouble) = &mut self.trouble
+        {
+            // Not for every webhook of many: it may be heard and still not be reached.
+            trouble.probe_at = trouble.probe_at.min(now.max(trouble.failed_at + AWAY.0));
         }
     }
 
-    /// Takes in a failure. One that is about the request and not about the server proves that it answers.
-    pub(super) fn failed(&mut self, error: &Error, now: Instant) {
+    /// Takes in the failure of what was asked at `begun`. One that is about the request and not about the server
+    /// proves that it answers.
+    pub(super) fn failed(&mut self, error: &Error, begun: Instant, now: Instant) -> Turn {
         let message = || error.to_string();
         match error.class() {
             Class::Unauthorized => self.suspend(Health::Unauthorized(message()), UNAUTHORIZED, None, now),
             Class::Transient { retry_after } if error.status() == Some(429) => {
-                self.suspend(Health::RateLimited(message()), LIMITED, retry_after, now);
+                self.suspend(Health::RateLimited(message()), LIMITED, retry_after, now)
             }
             Class::Transient { retry_after } if is_about_server(error) => {
                 self.strikes += 1;
-                if self.strikes >= STRIKES || matches!(error, Error::Timeout(_)) {
-                    self.suspend(Health::Unreachable(message()), AWAY, retry_after, now);
+                if self.strikes >= STRIKES || self.trouble.is_some() || matches!(error, Error::Timeout(_)) {
+                    self.suspend(Health::Unreachable(message()), AWAY, retry_after, now)
+                } else {
+                    Turn::None
                 }
             }
-            Class::Gone | Class::Transient { .. } | Class::Refused | Class::Unsupported(_) => {
-                self.answered();
-            }
+            Class::Gone | Class::Transient { .. } | Class::Refused | Class::Unsupported(_) => self.answered(begun, now),
         }
     }
 
     /// Takes in that the simplest of questions was not understood: whoever answers there is no LiveKit.
-    pub(super) fn strange(&mut self, error: &Error, now: Instant) {
-        self.suspend(Health::Unreachable(error.to_string()), AWAY, None, now);
+    pub(super) fn strange(&mut self, error: &Error, now: Instant) -> Turn {
+        self.suspend(Health::Unreachable(error.to_string()), AWAY, None, now)
     }
 
-    fn suspend(&mut self, health: Health, pauses: (Duration, Duration), asked: Option<Duration>, now: Instant) {
-        // Requests that were under way together fail together: one pause for all of them.
-        if self.probe_at.is_some_and(|at| at > now)
-            && std::mem::discriminant(&self.health) == std::mem::discriminant(&health)
-        {
-            return;
-        }
-        let (first, longest) = pauses;
-        self.pause = if std::mem::discriminant(&self.health) == std::mem::discriminant(&health) {
-            (self.pause * 2).clamp(first, longest)
-        } else {
-            first
+    fn suspend(
+        &mut self,
+        health: Health,
+        (first, longest): (Duration, Duration),
+        asked: Option<Duration>,
+        now: Instant,
+    ) -> Turn {
+        let alike = discriminant(&self.health) == discriminant(&health);
+        let (since, pause) = match &self.trouble {
+            // Requests that were under way together fail together: one pause for all of them.
+            Some(trouble) if alike && trouble.probe_at > now => return Turn::None,
+            Some(trouble) if alike => (trouble.since, trouble.pause * 2),
+            Some(trouble) => (trouble.since, first),
+            None => {
+                let relapse = self.before.take().filter(|(before, _, ended)| {
+                    discriminant(before) == discriminant(&health) && now.saturating_duration_since(*ended) < RELAPSE
+                });
+                (now, relapse.map_or(first, |(_, pause, _)| pause * 2))
+            }
         };
-        self.probe_at = Some(now + asked.unwrap_or(self.pause));
+        let pause = pause.clamp(first, longest);
+        let turn = if self.trouble.is_some() { Turn::None } else { Turn::Down };
+        self.trouble = Some(Trouble { since, failed_at: now, pause, probe_at: now + asked.unwrap_or(pause) });
         self.health = health;
+        turn
     }
 }
 
@@ -118,4 +165,87 @@ fn is_about_server(error: &Error) -> bool {
         error,
         Error::Timeout(_) | Error::Dns | Error::Connect(_) | Error::Tls(_) | Error::Cut(_) | Error::Status { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONNECT: Error = Error::Connect(None);
+    const LIMIT: Error = Error::Status { status: 429, retry_after: None };
+
+    fn pause(pulse: &Pulse, now: Instant) -> Duration {
+        match pulse.admits(now) {
+            Admission::Nothing(until) => until - now,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_broken_connection_is_no_outage_and_two_in_a_row_are() {
+        let (mut pulse, now) = (Pulse::default(), Instant::now());
+        assert_eq!(pulse.failed(&CONNECT, now, now), Turn::None);
+        assert_eq!(pulse.answered(now, now), Turn::None);
+        assert_eq!(pulse.failed(&CONNECT, now, now), Turn::None);
+        assert_eq!(pulse.admits(now), Admission::All);
+        assert_eq!(pulse.failed(&CONNECT, now, now), Turn::Down);
+        assert_eq!(pause(&pulse, now), AWAY.0);
+    }
+
+    #[test]
+    fn probes_come_later_each_time_and_one_success_ends_it() {
+        let (mut pulse, mut now) = (Pulse::default(), Instant::now());
+        pulse.failed(&CONNECT, now, now);
+        pulse.failed(&CONNECT, now, now);
+        for expected in [250, 500, 1000, 2000, 4000, 5000, 5000] {
+            assert_eq!(pause(&pulse, now), Duration::from_millis(expected));
+            now += pause(&pulse, now);
+            assert_eq!(pulse.admits(now), Admission::Probe);
+            assert_eq!(pulse.failed(&CONNECT, now, now), Turn::None);
+        }
+        assert_eq!(pulse.answered(now, now), Turn::Back);
+        assert_eq!((pulse.admits(now), pulse.health()), (Admission::All, &Health::Good));
+    }
+
+    #[test]
+    fn an_answer_to_what_was_asked_before_the_trouble_does_not_end_it() {
+        let (mut pulse, start) = (Pulse::default(), Instant::now());
+        let now = start + Duration::from_millis(10);
+        assert_eq!(pulse.failed(&LIMIT, start, now), Turn::Down);
+        assert_eq!(pulse.answered(start, now), Turn::None);
+        assert_eq!(pulse.failed(&LIMIT, start, now), Turn::None);
+        assert_eq!(pause(&pulse, now), LIMITED.0);
+        // Who wanted fewer requests has forgotten nothing.
+        assert_eq!(pulse.answered(now + LIMITED.0, now + LIMITED.0), Turn::Up);
+    }
+
+    #[test]
+    fn the_same_trouble_soon_again_has_longer_pauses() {
+        let (mut pulse, mut now) = (Pulse::default(), Instant::now());
+        for expected in [1, 2, 4, 8, 16, 30, 30] {
+            pulse.failed(&LIMIT, now, now);
+            assert_eq!(pause(&pulse, now), Duration::from_secs(expected));
+            now += pause(&pulse, now);
+            pulse.answered(now, now);
+        }
+        now += RELAPSE;
+        pulse.failed(&LIMIT, now, now);
+        assert_eq!(pause(&pulse, now), LIMITED.0);
+    }
+
+    #[test]
+    fn webhooks_hasten_a_probe_and_do_not_multiply_it() {
+        let (mut pulse, mut now) = (Pulse::default(), Instant::now());
+        pulse.strange(&CONNECT, now);
+        for _ in 0..5 {
+            now += pause(&pulse, now);
+            pulse.strange(&CONNECT, now);
+        }
+        now += Duration::from_millis(100);
+        pulse.heard(now);
+        assert_eq!(pause(&pulse, now), Duration::from_millis(150));
+        now += Duration::from_secs(1);
+        pulse.heard(now);
+        assert_eq!(pulse.admits(now), Admission::Probe);
+    }
 }

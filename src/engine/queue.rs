@@ -1,6 +1,12 @@
 //! What is to be done next: joins before policy changes before resync.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+/// Below this many, work for those who have left is not worth a search.
+const FEW: usize = 1024;
 
 /// How urgent work is; the smaller goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,9 +20,6 @@ pub enum Urgency {
 }
 
 impl Urgency {
-    /// Every urgency, the first first.
-    pub const ALL: [Self; 3] = [Self::Join, Self::Change, Self::Resync];
-
     /// As metrics name it.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -33,7 +36,7 @@ impl Urgency {
 pub enum Work {
     /// Plan for a participant, and act.
     Participant(Key),
-    /// Ask LiveKit for a participant that is not known yet.
+    /// Ask LiveKit for a session that a webhook told of and that is not known yet.
     Meet(Key),
     /// List a room.
     ListRoom(Arc<str>),
@@ -50,26 +53,144 @@ pub struct Key {
     pub identity: Arc<str>,
 }
 
-/// Work in the order of its urgency; within an urgency, first come, first served. Bounded by its callers: each
-/// participant and each room is in it at most once for each urgency.
+/// Each urgency has two lanes: first what was begun and must go on, then what has not begun.
+const LANES: [Urgency; 6] =
+    [Urgency::Join, Urgency::Join, Urgency::Change, Urgency::Change, Urgency::Resync, Urgency::Resync];
+
+/// Work in the order of its urgency; within a lane, first come, first served. No work is in a lane twice, however
+/// often it is asked for.
 #[derive(Debug, Default)]
-pub(super) struct Queue([VecDeque<Work>; 3]);
+pub(super) struct Queue {
+    lanes: [VecDeque<Work>; LANES.len()],
+    /// The lanes in which work stands, as bits.
+    places: HashMap<Work, u8>,
+    crowd: usize,
+}
 
 impl Queue {
+    /// Puts work at the end of its urgency, unless it is queued as urgently already.
     pub(super) fn push(&mut self, urgency: Urgency, work: Work) {
-        self.0[urgency as usize].push_back(work);
+        let lane = 2 * urgency as usize + 1;
+        if self.enter(lane, &work) {
+            self.lanes[lane].push_back(work);
+        }
     }
 
-    /// Puts work back that could not be begun, as the next of its urgency.
-    pub(super) fn put_back(&mut self, urgency: Urgency, work: Work) {
-        self.0[urgency as usize].push_front(work);
+    /// Puts work before all else of its urgency: what was looked at a moment ago must be acted on before that is old.
+    pub(super) fn push_next(&mut self, urgency: Urgency, work: Work) {
+        let lane = 2 * urgency as usize;
+        if self.enter(lane, &work) {
+            self.lanes[lane].push_front(work);
+        }
+    }
+
+    /// Notes a lane for work; false if it stands there or in a lane before.
+    fn enter(&mut self, lane: usize, work: &Work) -> bool {
+        let up_to = (2 << lane) - 1;
+        match self.places.get_mut(work) {
+            Some(places) if *places & up_to != 0 => false,
+            Some(places) => {
+                *places |= 1 << lane;
+                true
+            }
+            None => self.places.insert(work.clone(), 1 << lane).is_none(),
+        }
     }
 
     /// The next work of at least this urgency.
     pub(super) fn pop(&mut self, least: Urgency) -> Option<(Urgency, Work)> {
-        Urgency::ALL
-            .into_iter()
-            .take_while(|urgency| *urgency <= least)
-            .find_map(|urgency| Some((urgency, self.0[urgency as usize].pop_front()?)))
+        for (lane, urgency) in LANES.into_iter().enumerate().take_while(|(_, urgency)| *urgency <= least) {
+            let Some(work) = self.lanes[lane].pop_front() else { continue };
+            if let Some(places) = self.places.get_mut(&work) {
+                *places &= !(1 << lane);
+                if *places == 0 {
+                    self.places.remove(&work);
+                }
+            }
+            return Some((urgency, work));
+        }
+        None
+    }
+
+    /// Whether there is twice as much as at the last search for work that has lost its meaning.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.places.len() > self.crowd.max(FEW)
+    }
+
+    pub(super) fn retain(&mut self, has_meaning: impl Fn(&Work) -> bool) {
+        self.places.retain(|work, _| has_meaning(work));
+        for lane in &mut self.lanes {
+            lane.retain(|work| self.places.contains_key(work));
+        }
+        self.crowd = 2 * self.places.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(name: &str) -> Work {
+        Work::ListRoom(name.into())
+    }
+
+    fn all(queue: &mut Queue) -> Vec<(Urgency, Work)> {
+        std::iter::from_fn(|| queue.pop(Urgency::Resync)).collect()
+    }
+
+    #[test]
+    fn urgent_work_overtakes() {
+        let mut queue = Queue::default();
+        queue.push(Urgency::Resync, room("a"));
+        queue.push(Urgency::Change, room("b"));
+        queue.push(Urgency::Join, room("c"));
+        queue.push(Urgency::Join, room("d"));
+        let order: Vec<_> = all(&mut queue).into_iter().map(|(_, work)| work).collect();
+        assert_eq!(order, [room("c"), room("d"), room("b"), room("a")]);
+        assert!(queue.places.is_empty());
+    }
+
+    #[test]
+    fn what_has_begun_goes_on_before_the_rest_of_its_urgency() {
+        let mut queue = Queue::default();
+        queue.push(Urgency::Change, room("a"));
+        queue.push(Urgency::Change, room("b"));
+        queue.push_next(Urgency::Change, room("b"));
+        queue.push(Urgency::Join, room("c"));
+        let order: Vec<_> = all(&mut queue).into_iter().map(|(_, work)| work).collect();
+        assert_eq!(order, [room("c"), room("b"), room("a"), room("b")]);
+    }
+
+    #[test]
+    fn what_is_queued_is_not_queued_again() {
+        let mut queue = Queue::default();
+        for _ in 0..1000 {
+            queue.push(Urgency::Resync, room("a"));
+            queue.push(Urgency::Join, room("a"));
+            queue.push_next(Urgency::Join, room("a"));
+            queue.push(Urgency::Change, room("a"));
+        }
+        assert_eq!(all(&mut queue).len(), 3);
+    }
+
+    #[test]
+    fn less_urgent_work_waits_where_it_may_not_begin() {
+        let mut queue = Queue::default();
+        queue.push(Urgency::Resync, room("a"));
+        assert_eq!(queue.pop(Urgency::Change), None);
+        assert_eq!(queue.pop(Urgency::Resync), Some((Urgency::Resync, room("a"))));
+    }
+
+    #[test]
+    fn work_without_meaning_does_not_gather() {
+        let mut queue = Queue::default();
+        for number in 0..100_000 {
+            queue.push(Urgency::Join, room(&number.to_string()));
+            if queue.is_crowded() {
+                queue.retain(|_| false);
+            }
+        }
+        assert!(queue.places.len() <= FEW + 1);
+        assert!(queue.lanes.iter().all(|lane| lane.len() <= FEW + 1));
     }
 }

@@ -1,19 +1,27 @@
 //! What is known of a room, and how new knowledge replaces old.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::queue::Urgency;
-use crate::policy::{Action, Line, OnceKey, Participant, Session, Track};
+use super::{
+    act::Ticket,
+    queue::Urgency,
+    record::{Failure, Record},
+};
+use crate::policy::{Line, OnceKey, Participant};
 
-/// From an observation older than this nothing is computed that LiveKit takes as a whole.
-pub(super) const FRESH: Duration = Duration::from_secs(2);
-/// A `participant_joined` older than this tells who joined, and no more what the participant is.
-pub(super) const PROMPT: Duration = Duration::from_secs(5);
 /// Whoever is missing from so many listings in a row has left. One listing may be wrong.
 const MISSED: u8 = 2;
+/// How long sessions that are over are remembered: no webhook comes later than LiveKit's 30 s and its retries.
+const DEPARTED: Duration = Duration::from_secs(60);
+/// Whoever a webhook told of beyond this number waits for the next listing.
+const MOST_STRANGERS: usize = 1024;
 
 /// A governed room.
 #[derive(Debug)]
@@ -24,67 +32,76 @@ pub(super) struct Room {
     pub(super) line: Arc<Line>,
     /// Who is in it, by identity.
     pub(super) records: HashMap<Arc<str>, Record>,
+    /// Sessions that a webhook told of and that are still to be asked for, by identity.
+    pub(super) strangers: HashMap<Arc<str>, Stranger>,
     /// When each identity was last removed; of the last seconds only.
     pub(super) removals: HashMap<Arc<str>, Timestamp>,
+    departed: Departed,
     /// When the last successful listing began.
     pub(super) listed: Option<Instant>,
-    /// It was heard of from its very beginning, so that everybody in it is known without a listing.
-    pub(super) whole: bool,
-    /// Whether a listing is queued or under way.
-    pub(super) listing: bool,
-    /// When the next listing is due; an older timer is void.
+    /// When somebody last asked for a listing.
+    pub(super) asked: Instant,
+    /// The listing that is under way.
+    pub(super) listing: Option<Ticket>,
+    /// Somebody asked for a listing while one was under way, which began too early for them.
+    pub(super) again: Option<Urgency>,
+    /// When the next listing is due; any other timer is void.
     pub(super) due: Instant,
+    /// The last listing failed.
+    pub(super) failure: Option<Failure>,
     /// Listings of rooms in a row that lacked this room.
     pub(super) missed: u8,
-    /// When the next rule of the line begins or ends.
+    /// When the next rule of the line begins or ends; any other timer is void.
     pub(super) wake: Option<Timestamp>,
     /// When the room was first heard of.
     pub(super) since: Instant,
+    /// Participants who had to be asked for one by one since the last listing.
+    pub(super) looks: usize,
 }
 
-/// What is known of a participant.
+/// A session that a webhook told of and that is not known.
 #[derive(Debug)]
-pub(super) struct Record {
-    /// As last seen.
-    pub(super) participant: Participant,
-    /// When the observation began that `participant` comes from; `None` where that was too long ago to act on.
-    pub(super) observed: Option<Instant>,
-    /// When the record was last changed.
-    pub(super) changed: Instant,
-    /// What LiveKit does not show.
-    pub(super) session: Session,
-    /// A request for this participant is under way.
-    pub(super) busy: bool,
-    /// It is queued, this urgently.
-    pub(super) queued: Option<Urgency>,
-    /// When to look again though nothing is heard.
-    pub(super) wake: Option<Timestamp>,
-    /// The last request that failed.
+pub(super) struct Stranger {
+    /// The session.
+    pub(super) sid: String,
+    /// Tracks that were published meanwhile.
+    pub(super) tracks: Vec<String>,
+    /// When it was first heard of.
+    pub(super) heard: Instant,
+    /// The request that is under way.
+    pub(super) busy: Option<Ticket>,
+    /// The last request failed.
     pub(super) failure: Option<Failure>,
-    /// What was carried out last and should show in `participant` by now.
-    pub(super) carried_out: Option<Action>,
-    /// Listings in a row that lacked the participant.
-    pub(super) missed: u8,
-    /// Since when it is known not to be as declared, and how that was noticed.
-    pub(super) since: Option<(Instant, Urgency)>,
 }
 
-/// A request that failed and is to be repeated.
-#[derive(Clone, Debug)]
-pub(super) struct Failure {
-    /// Why.
-    pub(super) message: Arc<str>,
-    /// How often in a row.
-    pub(super) times: u32,
-    /// Not again before this moment.
-    pub(super) until: Instant,
+/// Sessions that are over, each with the moment at which that was heard: what was asked before may still show them.
+#[derive(Debug, Default)]
+struct Departed {
+    at: HashMap<Box<str>, Instant>,
+    order: VecDeque<(Instant, Box<str>)>,
 }
 
-/// What a listing changed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Listed {
-    /// Whom to look at.
-    pub(super) look: Vec<Arc<str>>,
+impl Departed {
+    fn note(&mut self, sid: &str, now: Instant) {
+        while self.order.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > DEPARTED) {
+            if let Some((_, sid)) = self.order.pop_front() {
+                self.at.remove(&sid);
+            }
+        }
+        if !self.at.contains_key(sid) {
+            self.at.insert(sid.into(), now);
+            self.order.push_back((now, sid.into()));
+        }
+    }
+
+    fn contains(&self, sid: &str) -> bool {
+        self.at.contains_key(sid)
+    }
+
+    /// Whether a session ended after something began.
+    fn since(&self, sid: &str, begun: Instant) -> bool {
+        self.at.get(sid).is_some_and(|at| *at >= begun)
+    }
 }
 
 impl Room {
@@ -93,171 +110,144 @@ impl Room {
             name,
             line,
             records: HashMap::new(),
+            strangers: HashMap::new(),
             removals: HashMap::new(),
+            departed: Departed::default(),
             listed: None,
-            whole: false,
-            listing: false,
+            asked: now,
+            listing: None,
+            again: None,
             due: now,
+            failure: None,
             missed: 0,
             wake: None,
             since: now,
+            looks: 0,
         }
     }
 
-    /// Takes in a `participant_joined`. Answers the identity to look at, if the event tells something new.
-    pub(super) fn joined(
-        &mut self,
-        participant: Participant,
-        base: Option<Instant>,
-        received: Instant,
-    ) -> Option<Arc<str>> {
-        if let Some(record) = self.records.get(participant.identity.as_str()) {
-            // Late or doubled: what is known is newer, for the payload shows the moment of joining.
-            if record.participant.sid == participant.sid || record.participant.joined_at > participant.joined_at {
-                return None;
-            }
-        }
-        Some(self.insert(participant, base, received))
+    /// Whether a webhook that tells of a session tells something new: a session that is neither known, nor over, nor
+    /// older than the one that is known.
+    pub(super) fn is_news(&self, identity: &str, sid: &str, joined_at: Option<Timestamp>) -> bool {
+        !self.departed.contains(sid)
+            && self.records.get(identity).is_none_or(|known| {
+                known.participant.sid != sid && joined_at.is_none_or(|at| known.participant.joined_at <= at)
+            })
     }
 
-    /// Takes in a participant that LiveKit has shown in answer to a request begun at `begun`.
-    pub(super) fn observed(&mut self, participant: Participant, begun: Instant, now: Instant) -> Arc<str> {
+    /// Takes in somebody new, or a new session in the place of an old one.
+    pub(super) fn insert(&mut self, participant: Participant, observed: Instant, now: Instant) -> Arc<str> {
+        let known = self.records.get_key_value(participant.identity.as_str()).map(|(identity, _)| Arc::clone(identity));
+        let identity = known.unwrap_or_else(|| participant.identity.as_str().into());
+        self.records.insert(Arc::clone(&identity), Record::new(participant, Some(observed), now));
+        identity
+    }
+
+    /// Notes that a session has to be asked for.
+    pub(super) fn stranger(&mut self, identity: &Arc<str>, sid: String, track: Option<String>, heard: Instant) {
+        if self.strangers.len() >= MOST_STRANGERS && !self.strangers.contains_key(identity) {
+            return;
+        }
+        let fresh = |sid| Stranger { sid, tracks: Vec::new(), heard, busy: None, failure: None };
+        let stranger = self.strangers.entry(Arc::clone(identity)).or_insert_with(|| fresh(sid.clone()));
+        if stranger.sid != sid {
+            *stranger = fresh(sid);
+        }
+        stranger.tracks.extend(track);
+    }
+
+    /// Takes in a participant that LiveKit has shown in answer to a request begun at `begun`, unless what is known is
+    /// newer.
+    pub(super) fn observed(&mut self, participant: Participant, begun: Instant, now: Instant) {
+        if self.departed.since(&participant.sid, begun) {
+            return;
+        }
         match self.records.get_mut(participant.identity.as_str()) {
             Some(record) if record.participant.sid == participant.sid => {
-                let identity = participant.identity.as_str().into();
+                record.missed = 0;
                 record.show(participant, begun, now);
-                identity
             }
-            _ => self.insert(participant, Some(begun), now),
+            // Two sessions took turns while the request was under way; nobody knows which is the last.
+            Some(record) if record.changed > begun => record.observed = None,
+            _ => drop(self.insert(participant, begun, now)),
         }
     }
 
-    /// Takes in a whole listing begun at `begun`. `learn`: of tracks not known before, these OncePerTrack effects have
-    /// had their turn.
+    /// Takes in a whole listing begun at `begun`, and answers whom it shows. Of the tracks of those who were not known
+    /// before, the OncePerTrack effects `learned` have had their turn.
     pub(super) fn list(
         &mut self,
         participants: Vec<Participant>,
         begun: Instant,
         now: Instant,
-        learn: &dyn Fn() -> Vec<OnceKey>,
-    ) -> Listed {
-        let mut listed = Listed::default();
-        let mut seen: Vec<Arc<str>> = Vec::with_capacity(participants.len());
+        learned: &[OnceKey],
+    ) -> Vec<Arc<str>> {
+        for record in self.records.values_mut().filter(|record| record.changed <= begun) {
+            record.missed += 1;
+        }
+        let mut shown = Vec::with_capacity(participants.len());
         for participant in participants {
-            let known = self.records.get(participant.identity.as_str());
-            let identity = match known {
-                // A listing never replaces what changed after it began, or is of a higher version.
-                Some(record) if record.changed > begun => Arc::from(participant.identity.as_str()),
-                Some(record)
-                    if record.participant.sid == participant.sid
-                        && record.participant.version > participant.version =>
-                {
-                    Arc::from(participant.identity.as_str())
+            if self.departed.since(&participant.sid, begun) {
+                continue;
+            }
+            let known = self.records.get_key_value(participant.identity.as_str());
+            let known = known.map(|(identity, _)| Arc::clone(identity));
+            let record = self.records.get_mut(participant.identity.as_str());
+            shown.push(match (known, record) {
+                (Some(identity), Some(record)) if record.changed > begun => identity,
+                (Some(identity), Some(record)) if record.participant.sid == participant.sid => {
+                    record.missed = 0;
+                    record.show(participant, begun, now);
+                    identity
                 }
-                Some(record) if record.participant.sid == participant.sid => self.observed(participant, begun, now),
                 _ => {
-                    let identity = self.insert(participant, Some(begun), now);
+                    let identity = self.insert(participant, begun, now);
+                    let stranger = self.strangers.remove(&identity);
                     if let Some(record) = self.records.get_mut(&identity) {
-                        record.learn(&learn());
+                        record.learn(learned, stranger.as_ref().map_or(&[], |stranger| &stranger.tracks));
                     }
                     identity
                 }
-            };
-            listed.look.push(Arc::clone(&identity));
-            seen.push(identity);
-        }
-        seen.sort_unstable();
-        for (identity, record) in &mut self.records {
-            record.missed = match seen.binary_search(identity) {
-                Ok(_) => 0,
-                Err(_) if record.changed > begun => record.missed,
-                Err(_) => record.missed + 1,
-            };
+            });
         }
         self.records.retain(|_, record| record.missed < MISSED);
         self.listed = Some(begun);
-        listed
+        self.failure = None;
+        self.looks = 0;
+        shown
     }
 
     /// Takes in the end of a session.
-    pub(super) fn left(&mut self, identity: &str, sid: &str) {
+    pub(super) fn left(&mut self, identity: &str, sid: &str, now: Instant) {
         if self.records.get(identity).is_some_and(|record| record.participant.sid == sid) {
             self.records.remove(identity);
         }
+        if self.strangers.get(identity).is_some_and(|stranger| stranger.sid == sid) {
+            self.strangers.remove(identity);
+        }
+        self.departed.note(sid, now);
+    }
+
+    /// Takes in the end of every session that began before a moment.
+    pub(super) fn finished(&mut self, at: Timestamp, now: Instant) {
+        let departed = &mut self.departed;
+        self.records.retain(|_, record| {
+            let stays = record.participant.joined_at > at;
+            if !stays {
+                departed.note(&record.participant.sid, now);
+            }
+            stays
+        });
+    }
+
+    /// Notes a removal.
+    pub(super) fn removed(&mut self, identity: &Arc<str>, now: Timestamp) {
+        self.removals.retain(|_, at| now.duration_since(*at).as_secs() < 2);
+        self.removals.insert(Arc::clone(identity), now);
     }
 
     /// The participants that are there, as far as is known.
     pub(super) fn present(&self) -> impl Iterator<Item = &Record> {
         self.records.values().filter(|record| record.missed == 0)
-    }
-
-    fn insert(&mut self, participant: Participant, observed: Option<Instant>, now: Instant) -> Arc<str> {
-        let identity: Arc<str> = participant.identity.as_str().into();
-        let record = Record {
-            participant,
-            observed,
-            changed: now,
-            session: Session::default(),
-            // A request for an earlier session of the identity may still be under way; its answer finds another sid.
-            busy: false,
-            queued: None,
-            wake: None,
-            failure: None,
-            carried_out: None,
-            missed: 0,
-            since: None,
-        };
-        self.records.insert(Arc::clone(&identity), record);
-        identity
-    }
-}
-
-impl Failure {
-    /// The failure that follows another, or the first. It is repeated after a pause that doubles each time, up to half
-    /// a minute, and is cut by chance, so that what failed together is not repeated together.
-    pub(super) fn another(before: Option<&Self>, message: Arc<str>, asked: Option<Duration>, now: Instant) -> Self {
-        let times = before.map_or(1, |before| before.times.saturating_add(1));
-        let pause = Duration::from_millis(200 << times.min(8)).min(Duration::from_secs(30));
-        let pause = asked.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64() / 2.0));
-        Self { message, times, until: now + pause }
-    }
-}
-
-impl Record {
-    /// Replaces what was seen of the same session.
-    pub(super) fn show(&mut self, participant: Participant, begun: Instant, now: Instant) {
-        if self.participant.version > participant.version {
-            // An answer that was overtaken. It still proves that the session was there.
-            return;
-        }
-        if self.participant != participant {
-            self.changed = now;
-        }
-        self.carried_out = None;
-        self.participant = participant;
-        self.observed = self.observed.max(Some(begun));
-        self.session.retain_tracks(&self.participant);
-    }
-
-    /// Adds a track that a webhook told of; whether it is new.
-    pub(super) fn published(&mut self, track: Track, now: Instant) -> bool {
-        let new = self.participant.tracks.iter().all(|known| known.sid != track.sid);
-        if new {
-            self.participant.tracks.push(track);
-            self.changed = now;
-        }
-        new
-    }
-
-    /// Notes for all tracks that these OncePerTrack effects have had their turn.
-    pub(super) fn learn(&mut self, keys: &[OnceKey]) {
-        for track in &self.participant.tracks {
-            self.session.set_done(&track.sid, keys.iter().copied());
-        }
-    }
-
-    /// Whether the whole of what was seen is new enough to be changed and sent back.
-    pub(super) fn is_fresh(&self, now: Instant) -> bool {
-        self.observed.is_some_and(|observed| now.saturating_duration_since(observed) <= FRESH)
     }
 }

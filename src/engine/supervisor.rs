@@ -5,10 +5,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{Id, JoinSet},
 };
 
 use super::{
+    clock::Clock,
     event::Event,
     service::RoomService,
     stopped,
@@ -62,9 +63,9 @@ pub struct Engine<S> {
     reports: watch::Sender<Reports>,
     routes: Routes,
     metrics: Arc<Metrics>,
+    clock: Clock,
     workers: HashMap<ObjectName, Handle<S>>,
-    tasks: JoinSet<ObjectName>,
-    names: HashMap<tokio::task::Id, ObjectName>,
+    tasks: JoinSet<()>,
 }
 
 struct Handle<S> {
@@ -72,6 +73,7 @@ struct Handle<S> {
     verifier: Arc<Verifier>,
     events: mpsc::Sender<Event>,
     stop: watch::Sender<bool>,
+    task: Id,
 }
 
 impl<S: RoomService> Engine<S> {
@@ -88,14 +90,22 @@ impl<S: RoomService> Engine<S> {
             reports,
             routes,
             metrics,
+            clock: Clock::system(),
             workers: HashMap::new(),
             tasks: JoinSet::new(),
-            names: HashMap::new(),
         }
+    }
+
+    /// The same engine by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Works until it is stopped, and then until every worker has finished what is under way.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        // What came before now is no change to whoever subscribed after it.
+        self.take_catalog();
         loop {
             tokio::select! {
                 () = stopped(&mut stop) => break,
@@ -105,20 +115,33 @@ impl<S: RoomService> Engine<S> {
                     }
                     self.take_catalog();
                 }
-                ended = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
-                    let Some(Err(error)) = ended else { continue };
-                    let Some(server) = self.names.remove(&error.id()) else { continue };
-                    self.metrics.panics.inc();
-                    tracing::error!(%server, "the worker of the server has panicked; it begins anew");
-                    tokio::time::sleep(RESTART).await;
-                    self.workers.remove(&server);
-                    self.take_catalog();
+                Some(ended) = self.tasks.join_next() => {
+                    if let Err(error) = ended {
+                        self.panicked(error.id());
+                    }
                 }
             }
         }
         self.routes.0.store(Arc::default());
         self.workers.clear();
         while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Replaces a worker that has ended in a panic.
+    fn panicked(&mut self, task: Id) {
+        self.metrics.panics.inc();
+        // One of a server that is no more is not missed.
+        let Some(server) = self.workers.iter().find(|(_, worker)| worker.task == task).map(|(name, _)| name.clone())
+        else {
+            return;
+        };
+        tracing::error!(%server, "the worker of the server has panicked; it begins anew");
+        self.workers.remove(&server);
+        let Some(catalog) = self.catalog.borrow().clone() else { return };
+        if let Some(view) = catalog.servers.get(&server) {
+            self.start(&server, view, RESTART);
+            self.lead_webhooks();
+        }
     }
 
     fn take_catalog(&mut self) {
@@ -139,9 +162,13 @@ impl<S: RoomService> Engine<S> {
                         differs
                     });
                 }
-                None => self.start(name, server),
+                None => self.start(name, server, Duration::ZERO),
             }
         }
+        self.lead_webhooks();
+    }
+
+    fn lead_webhooks(&self) {
         let routes = self.workers.iter().map(|(name, worker)| {
             let route = Route { verifier: Arc::clone(&worker.verifier), events: worker.events.clone() };
             (name.clone(), route)
@@ -149,7 +176,8 @@ impl<S: RoomService> Engine<S> {
         self.routes.0.store(Arc::new(routes.collect()));
     }
 
-    fn start(&mut self, name: &ObjectName, server: &Server<S>) {
+    /// Starts a worker that begins after a while; until then webhooks wait for it.
+    fn start(&mut self, name: &ObjectName, server: &Server<S>, after: Duration) {
         let (view, views) = watch::channel(Arc::clone(&server.view));
         let (events, received) = mpsc::channel(WAITING_EVENTS);
         let (stop, stopped) = watch::channel(false);
@@ -159,15 +187,16 @@ impl<S: RoomService> Engine<S> {
             reports: self.reports.clone(),
             stop: stopped,
             metrics: Arc::clone(&self.metrics),
+            clock: self.clock,
         };
-        let done = name.clone();
         let task = self.tasks.spawn(async move {
+            if !after.is_zero() {
+                tokio::time::sleep(after).await;
+            }
             Worker::run(wires).await;
-            done
         });
-        self.names.insert(task.id(), name.clone());
         let verifier = Arc::clone(&server.verifier);
-        self.workers.insert(name.clone(), Handle { view, verifier, events, stop });
+        self.workers.insert(name.clone(), Handle { view, verifier, events, stop, task: task.id() });
     }
 }
 

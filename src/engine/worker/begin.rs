@@ -2,132 +2,138 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Timer, Worker};
+use super::Worker;
 use crate::{
+    api::Feature,
     engine::{
         act::{Request, same},
-        budget::Grant,
         pulse::Admission,
         queue::{Key, Urgency, Work},
-        room::{Failure, Record},
+        record::{Failure, Noticed},
         service::RoomService,
     },
+    livekit::Class,
     policy::{Action, Circumstances, plan},
 };
 
-/// What became of a piece of work.
-enum Begun {
-    /// A request is under way, or there was nothing to do.
-    Yes,
-    /// It has to wait.
-    Wait,
-}
+/// So many participants of a room are asked for one by one; beyond that it is less to list it.
+const LOOKS: usize = 4;
 
 impl<S: RoomService> Worker<S> {
     /// Begins as much work as may be begun.
     pub(super) fn dispatch(&mut self) {
-        if self.view.suspended || self.broke_until.is_some_and(|until| until > Instant::now()) {
-            return;
+        if self.view.suspended {
+            return self.tidy_queue();
         }
-        match self.pulse.admits(Instant::now()) {
-            Admission::Nothing(_) => return,
+        let now = Instant::now();
+        match self.pulse.admits(now) {
+            Admission::Nothing(_) => self.tidy_queue(),
             Admission::Probe => {
-                if self.running.is_empty() {
-                    self.rooms_round.listing = true;
-                    self.begin(Urgency::Join, Work::ListRooms);
+                if self.round.listing.is_none() {
+                    self.send(Urgency::Join, Request::Rooms, Work::ListRooms);
                 }
-                return;
             }
-            Admission::All => {}
-        }
-        while let Some((urgency, work)) = self.queue.pop(Urgency::Resync) {
-            if matches!(self.begin(urgency, work), Begun::Wait) {
-                break;
+            Admission::All => {
+                while let Some(least) = self.budget.least(now)
+                    && let Some((urgency, work)) = self.queue.pop(least)
+                {
+                    self.begin(urgency, work);
+                }
+                self.tidy_queue();
             }
         }
     }
 
-    fn begin(&mut self, urgency: Urgency, work: Work) -> Begun {
+    fn begin(&mut self, urgency: Urgency, work: Work) {
         match &work {
-            Work::ListRooms => self.send(urgency, Request::Rooms, work),
-            Work::ListRoom(room) => match self.rooms.contains_key(room) {
-                true => self.send(urgency, Request::Room(Arc::clone(room)), work),
-                false => Begun::Yes,
+            // What was asked for twice, or more urgently meanwhile, has been done once.
+            Work::ListRooms if self.round.listed.is_some_and(|listed| listed >= self.round.asked) => {}
+            Work::ListRooms => match self.round.listing {
+                None => self.send(urgency, Request::Rooms, work),
+                Some(_) => self.round.again = Some(self.round.again.map_or(urgency, |again| again.min(urgency))),
             },
+            Work::ListRoom(name) => {
+                let Some(room) = self.rooms.get_mut(name) else { return };
+                if room.listed.is_some_and(|listed| listed >= room.asked) {
+                    return;
+                }
+                match room.listing {
+                    None => self.send(urgency, Request::Room(Arc::clone(name)), work),
+                    Some(_) => room.again = Some(room.again.map_or(urgency, |again| again.min(urgency))),
+                }
+            }
             Work::Meet(key) => {
-                let known = self.rooms.get(&key.room).is_none_or(|room| room.records.contains_key(&key.identity));
-                if known { Begun::Yes } else { self.send(urgency, Request::Look(key.clone()), work) }
+                if self.is_to_be_met(key) {
+                    self.send(urgency, Request::Meet(key.clone()), work);
+                }
             }
             Work::Participant(key) => {
-                let mut begun = Begun::Yes;
-                let (key, room) = (key.clone(), Arc::clone(&key.room));
-                self.guarded(room, |worker| {
-                    if let Some(request) = worker.next_request(&key, urgency) {
-                        begun = worker.send(urgency, request, work);
-                    }
-                });
-                begun
+                let request = self.guarded(&key.room, |worker| worker.next_request(key, urgency));
+                if let Some(request) = request {
+                    self.send(urgency, request, work);
+                }
             }
         }
     }
 
     /// Sends a request if the budget allows it, else puts the work back.
-    fn send(&mut self, urgency: Urgency, request: Request, work: Work) -> Begun {
-        match self.budget.ask(urgency) {
-            Grant::Now => {}
-            Grant::WhenOneEnds => {
-                self.put_back(urgency, work);
-                return Begun::Wait;
+    fn send(&mut self, urgency: Urgency, request: Request, work: Work) {
+        if !self.budget.take(urgency, Instant::now()) {
+            self.queue.push_next(urgency, work);
+            return;
+        }
+        let ticket = self.next_ticket.draw();
+        match &request {
+            Request::Rooms => self.round.listing = Some(ticket),
+            Request::Room(name) => {
+                if let Some(room) = self.rooms.get_mut(name) {
+                    room.listing = Some(ticket);
+                }
             }
-            Grant::At(until) => {
-                self.broke_until = Some(until);
-                self.put_back(urgency, work);
-                return Begun::Wait;
+            Request::Meet(key) => {
+                let room = self.rooms.get_mut(&key.room);
+                if let Some(stranger) = room.and_then(|room| room.strangers.get_mut(&key.identity)) {
+                    stranger.busy = Some(ticket);
+                }
+            }
+            Request::Look(key) | Request::Act(key, _) => {
+                if let Some(record) = self.record(key) {
+                    record.busy = Some(ticket);
+                }
             }
         }
-        let key = match &request {
-            Request::Look(key) | Request::Act { key, .. } => Some(key.clone()),
-            Request::Rooms | Request::Room(_) => None,
-        };
-        if let Some(record) = key.as_ref().and_then(|key| self.record(key)) {
-            record.busy = true;
-        }
-        let task = self.running.spawn(request.send(urgency, Arc::clone(&self.view.service)));
-        self.tasks.insert(task.id(), key);
-        Begun::Yes
+        self.running.spawn(request.send(ticket, urgency, Arc::clone(&self.view.service)));
     }
 
-    fn put_back(&mut self, urgency: Urgency, work: Work) {
-        if let Work::Participant(key) = &work
-            && let Some(record) = self.record(key)
-        {
-            record.queued = Some(urgency);
+    /// Whether a stranger is still one, and may be asked for now.
+    fn is_to_be_met(&mut self, key: &Key) -> bool {
+        let Some(room) = self.rooms.get_mut(&key.room) else { return false };
+        let Some(stranger) = room.strangers.get(&key.identity) else { return false };
+        if room.records.get(&key.identity).is_some_and(|record| record.participant.sid == stranger.sid) {
+            room.strangers.remove(&key.identity);
+            return false;
         }
-        self.queue.put_back(urgency, work);
-    }
-
-    pub(super) fn record(&mut self, key: &Key) -> Option<&mut Record> {
-        self.rooms.get_mut(&key.room)?.records.get_mut(&key.identity)
+        let waits = stranger.failure.as_ref().is_some_and(|failure| failure.until > Instant::now());
+        stranger.busy.is_none() && !waits
     }
 
     /// Plans for a participant; the first request of the plan.
     fn next_request(&mut self, key: &Key, urgency: Urgency) -> Option<Request> {
-        let (now, instant) = (Timestamp::now(), Instant::now());
+        let (now, instant) = (self.clock.now(), Instant::now());
         let room = self.rooms.get_mut(&key.room)?;
         let record = room.records.get_mut(&key.identity)?;
-        record.queued = None;
         // Its answer will bring it here again.
-        if record.busy {
+        if record.busy.is_some() {
             return None;
         }
+        record.planned = Some(instant);
         let resolution = self.resolver.resolve(&room.line.enforced, &record.participant, now);
         let circumstances = Circumstances {
             session: &record.session,
             removed_at: room.removals.get(&key.identity).copied(),
-            can_unmute: self.can_unmute,
+            can_unmute: self.remote_unmute != Feature::Unsupported,
             unknown_from: room.line.unknown_from.as_ref(),
             now,
         };
@@ -135,44 +141,62 @@ impl<S: RoomService> Worker<S> {
         for (track, once) in plan.settled {
             record.session.set_done(&track, [once]);
         }
-        let wake = if plan.wake == record.wake { None } else { plan.wake };
-        record.wake = plan.wake;
+        let mut retry = None;
+        let mut list = false;
         let request = match plan.actions.into_iter().next() {
             None => {
                 record.failure = None;
-                if let Some((since, noticed)) = record.since.take()
-                    && record.carried_out.is_some()
+                if let Some(Noticed { at, by, acted: true }) = record.noticed.take()
+                    && plan.open.is_empty()
                 {
-                    self.metrics.enforced(noticed.label(), instant.saturating_duration_since(since));
+                    self.metrics.enforced(by.label(), instant.saturating_duration_since(at));
                 }
                 None
             }
             Some(_) if record.failure.as_ref().is_some_and(|failure| failure.until > instant) => None,
             Some(action) if record.carried_out.as_ref().is_some_and(|done| same(done, &action)) => {
                 // Sending it again and again would not help: the server said yes and shows no.
-                let message = "the server accepted the change and does not show it";
-                record.failure = Some(Failure::another(record.failure.as_ref(), message.into(), None, instant));
+                let message = "the server accepted the change and does not show it".into();
+                let class = Class::Transient { retry_after: None };
+                let failure = Failure::another(record.failure.as_ref(), message, class, instant);
+                retry = Some(failure.until);
+                record.failure = Some(failure);
                 record.carried_out = None;
                 None
             }
             Some(action) => {
-                record.since.get_or_insert((instant, urgency));
-                Some(request(record, key, action, instant))
+                record.noticed.get_or_insert(Noticed { at: instant, by: urgency, acted: false });
+                if !action.needs_fresh_base() || record.is_fresh(instant) {
+                    Some(Request::Act(key.clone(), action))
+                } else if urgency > Urgency::Join && room.looks >= LOOKS {
+                    list = room.listing.is_none();
+                    None
+                } else {
+                    room.looks += 1;
+                    Some(Request::Look(key.clone()))
+                }
             }
         };
-        let retry = record.failure.as_ref().map(|failure| failure.until).filter(|until| *until > instant);
         self.report.touch(&key.room);
-        for at in [wake.map(Self::instant), retry].into_iter().flatten() {
-            self.set_timer(at, Timer::Participant(key.clone()));
+        if list {
+            self.list_room_soon(&key.room, urgency);
+        }
+        if let Some(at) = plan.wake {
+            self.wake_at(key, at);
+        }
+        if let Some(at) = retry {
+            self.retry_at(key, at);
         }
         request
     }
 }
 
-fn request(record: &Record, key: &Key, action: Action, now: Instant) -> Request {
-    if action.needs_fresh_base() && !record.is_fresh(now) {
-        Request::Look(key.clone())
-    } else {
-        Request::Act { key: key.clone(), sid: record.participant.sid.as_str().into(), action }
+impl Request {
+    /// Whether it does something, rather than look.
+    pub(super) fn action(&self) -> Option<&Action> {
+        match self {
+            Self::Act(_, action) => Some(action),
+            _ => None,
+        }
     }
 }

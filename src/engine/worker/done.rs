@@ -1,226 +1,212 @@
 //! What comes back.
 
-use std::{collections::HashSet, sync::Arc};
+use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::{
-    task::{Id, JoinError},
-    time::Instant,
-};
+use tokio::{task::JoinError, time::Instant};
 
-use super::Worker;
+use super::{Worker, wake::Timer};
 use crate::{
+    api,
     engine::{
-        act::{Answer, Done, Request},
-        pulse::Admission,
+        act::{Answer, Done, Request, Ticket, Trouble},
+        pulse::Turn,
         queue::{Key, Urgency},
-        room::Failure,
+        record::{Failure, Noticed},
         service::RoomService,
     },
     livekit::{Class, Error, Feature},
-    policy::Action,
+    policy::{Action, Decision, ObjectName, Participant},
 };
+
+/// A server may not have heard yet of somebody who joined so short a time ago (livekit#3763).
+const YOUNG: Duration = Duration::from_secs(5);
+/// The pause before such a server is asked again.
+const GROW_UP: Duration = Duration::from_secs(1);
 
 impl<S: RoomService> Worker<S> {
     /// Takes in the end of a task.
-    pub(super) fn ended(&mut self, ended: Result<(Id, Done), JoinError>) {
-        self.budget.ended();
-        match ended {
-            Ok((id, done)) => {
-                self.tasks.remove(&id);
-                let room = match &done.request {
-                    Request::Rooms => "".into(),
-                    Request::Room(room) => Arc::clone(room),
-                    Request::Look(key) | Request::Act { key, .. } => Arc::clone(&key.room),
-                };
-                self.guarded(room, |worker| worker.done(done));
+    pub(super) fn ended(&mut self, ended: Result<Done, JoinError>) {
+        // An error means that the task was aborted, which nobody does before the worker ends.
+        let Ok(done) = ended else { return };
+        self.budget.ended(done.urgency);
+        if matches!(done.result, Err(Trouble::Panic)) {
+            self.metrics.panics.inc();
+            tracing::error!(server = %self.view.server, "panic in a request");
+        }
+        // It comes from a server that is not asked any more.
+        if done.ticket < self.first_ticket {
+            return;
+        }
+        self.feel_pulse(&done);
+        let Done { ticket, request, urgency, begun, result } = done;
+        match request {
+            Request::Rooms => self.listed_rooms(ticket, result, begun),
+            Request::Room(name) => {
+                self.guarded(&name, |worker| worker.listed_room(&name, ticket, result, urgency, begun));
             }
-            Err(error) => {
-                self.metrics.panics.inc();
-                tracing::error!(server = %self.view.server, "panic in a request");
-                if let Some(Some(key)) = self.tasks.remove(&error.id()) {
-                    self.fail(&key, "internal error", None);
-                }
+            Request::Meet(key) => {
+                self.guarded(&key.room, |worker| worker.met(&key, ticket, result, urgency, begun));
+            }
+            Request::Look(key) => {
+                self.guarded(&key.room, |worker| worker.looked(&key, ticket, result, urgency, begun));
+            }
+            Request::Act(key, action) => {
+                self.guarded(&key.room, |worker| worker.acted(&key, ticket, action, result, urgency, begun));
             }
         }
     }
 
-    fn done(&mut self, done: Done) {
-        let Done { request, urgency, begun, result } = done;
+    fn feel_pulse(&mut self, done: &Done) {
         let now = Instant::now();
-        match &result {
-            Ok(_) => {
-                if self.pulse.answered() {
-                    self.returned();
-                }
+        let turn = match &done.result {
+            Ok(_) => self.pulse.answered(done.begun, now),
+            // LiveKit looks for a participant to mute for three seconds: who allows less learns nothing of the server.
+            Err(Trouble::Error(Error::Timeout(_))) if matches!(done.request.action(), Some(Action::Mute { .. })) => {
+                Turn::None
             }
-            Err(error) => {
-                let before = self.pulse.admits(now);
-                self.pulse.failed(error, now);
-                if before == Admission::All && self.pulse.admits(now) != Admission::All {
-                    tracing::warn!(server = %self.view.server, %error, "the server does not answer as it should; probing it");
-                    self.report_soon();
-                }
+            Err(Trouble::Error(error)) if matches!(done.request, Request::Rooms) && is_strange(error) => {
+                self.pulse.strange(error, now)
+            }
+            Err(Trouble::Error(error)) => self.pulse.failed(error, done.begun, now),
+            Err(Trouble::Panic) => Turn::None,
+        };
+        let server = &self.view.server;
+        match turn {
+            Turn::None => return,
+            Turn::Down => {
+                tracing::warn!(%server, health = ?self.pulse.health(), "the server does not answer as it should; probing it");
+            }
+            Turn::Up => tracing::info!(%server, "the server answers again"),
+            Turn::Back => {
+                tracing::info!(%server, "the server is there again; listing everything");
+                // It may have been started anew, with other options, and without its memory.
+                self.remote_unmute = api::Feature::Unknown;
+                self.list_all_soon(Urgency::Resync);
             }
         }
-        match (request, result) {
-            (Request::Rooms, result) => self.listed_rooms(result, begun),
-            (Request::Room(name), result) => self.listed_room(&name, result, begun),
-            (Request::Look(key), result) => self.looked(key, result, urgency, begun),
-            (Request::Act { key, sid, action }, result) => self.acted(key, &sid, action, result, urgency, begun),
-        }
-    }
-
-    /// The server is there again, maybe without its memory: nothing that was known counts.
-    fn returned(&mut self) {
-        tracing::info!(server = %self.view.server, "the server answers again");
-        let names: Vec<_> = self.rooms.keys().cloned().collect();
-        for name in names {
-            self.list_room_soon(&name, Urgency::Resync);
-        }
-        self.list_rooms_soon(Urgency::Resync);
         self.report_soon();
     }
 
-    fn listed_rooms(&mut self, result: Result<Answer, Error>, begun: Instant) {
-        self.rooms_round.listing = false;
-        let now = Instant::now();
-        let names = match result {
-            Ok(Answer::Rooms(names)) => names,
-            Ok(_) => return,
-            Err(error) => {
-                if matches!(error.class(), Class::Refused | Class::Gone | Class::Unsupported(_)) {
-                    self.pulse.strange(&error, now);
-                }
-                self.report_soon();
-                let pause = Failure::another(None, "".into(), None, now).until;
-                self.list_rooms_at(pause);
-                return;
-            }
-        };
-        let governed: HashSet<Arc<str>> = names.iter().filter_map(|name| self.govern(name)).collect();
-        for (name, room) in &mut self.rooms {
-            if governed.contains(name) {
-                room.missed = 0;
-            } else if room.since < begun && room.records.values().all(|record| record.changed < begun) {
-                room.missed += 1;
-            }
-        }
-        let gone: Vec<_> =
-            self.rooms.values().filter(|room| room.missed > 1).map(|room| Arc::clone(&room.name)).collect();
-        for name in gone {
-            self.report.touch(&name);
-            self.rooms.remove(&name);
-        }
-        if self.rooms_round.listed.is_none() {
-            self.rooms_round.first = Some(governed.clone());
-        }
-        self.rooms_round.listed = Some(begun);
-        let mut unknown: Vec<_> = governed
-            .into_iter()
-            .filter(|name| self.rooms.get(name).is_some_and(|room| room.listed.is_none()))
-            .collect();
-        unknown.sort_unstable();
-        for name in unknown {
-            self.list_room_soon(&name, Urgency::Change);
-        }
-        let due = self.jittered(now);
-        self.list_rooms_at(due);
-        self.report_soon();
-    }
-
-    fn listed_room(&mut self, name: &Arc<str>, result: Result<Answer, Error>, begun: Instant) {
-        let now = Instant::now();
-        let participants = match result {
-            Ok(Answer::Participants(participants)) => participants,
-            // LiveKit Cloud says so of a room that has ended, where the open-source server lists nobody.
-            Err(error) if error.class() == Class::Gone => Vec::new(),
-            Ok(_) => return,
-            Err(error) => {
-                tracing::debug!(server = %self.view.server, room = &**name, %error, "cannot list the room");
-                let Some(room) = self.rooms.get_mut(name) else { return };
-                room.listing = false;
-                self.list_room_at(name, Failure::another(None, "".into(), None, now).until);
-                return;
-            }
-        };
-        let learns = self.rooms_round.first.as_mut().is_some_and(|first| first.remove(name));
-        let Some(room) = self.rooms.get_mut(name) else { return };
-        room.listing = false;
-        let urgency = if room.listed.is_none() && !room.whole { Urgency::Change } else { Urgency::Resync };
-        let keys = || if learns { self.old_keys.iter().copied().collect() } else { Vec::new() };
-        let listed = room.list(participants, begun, now, &keys);
-        for identity in listed.look {
-            self.look_at(Key { room: Arc::clone(name), identity }, urgency);
-        }
-        let due = self.jittered(now);
-        self.list_room_at(name, due);
-        self.report.touch(name);
-    }
-
-    fn looked(&mut self, key: Key, result: Result<Answer, Error>, urgency: Urgency, begun: Instant) {
+    fn met(&mut self, key: &Key, ticket: Ticket, result: Result<Answer, Trouble>, urgency: Urgency, begun: Instant) {
         let now = Instant::now();
         let Some(room) = self.rooms.get_mut(&key.room) else { return };
+        let Some(stranger) = room.strangers.get_mut(&key.identity) else { return };
+        if stranger.busy.take_if(|awaited| *awaited == ticket).is_none() {
+            return;
+        }
         match result {
             Ok(Answer::Participant(participant)) => {
-                let identity = room.observed(*participant, begun, now);
-                if let Some(record) = room.records.get_mut(&identity) {
-                    record.busy = false;
-                    record.missed = 0;
+                let heard = stranger.heard;
+                room.observed(*participant, begun, now);
+                let stranger = room.strangers.remove(&key.identity);
+                let record = room.records.get_mut(&key.identity).filter(|record| record.planned.is_none());
+                if let (Some(record), Some(stranger)) = (record, stranger) {
+                    record.noticed.get_or_insert(Noticed { at: heard, by: Urgency::Join, acted: false });
+                    if self.round.first.contains(&key.room) {
+                        record.learn(&self.old_keys, &stranger.tracks);
+                    }
                 }
-                self.look_at(key, urgency);
+                self.go_on_with(key.clone(), urgency);
+            }
+            Ok(_) => drop(room.strangers.remove(&key.identity)),
+            Err(trouble) if trouble.class() == Class::Gone => {
+                let young = now.saturating_duration_since(stranger.heard) < YOUNG;
+                room.strangers.remove(&key.identity);
+                if young {
+                    self.list_room_by(&key.room, now + GROW_UP);
+                }
+            }
+            Err(trouble) => {
+                let message = trouble.to_string().into();
+                let failure = Failure::another(stranger.failure.as_ref(), message, trouble.class(), now);
+                let until = failure.until;
+                stranger.failure = Some(failure);
+                self.set_timer(until, Timer::Retry(key.clone()));
+            }
+        }
+        self.report.touch(&key.room);
+    }
+
+    fn looked(&mut self, key: &Key, ticket: Ticket, result: Result<Answer, Trouble>, urgency: Urgency, begun: Instant) {
+        let now = Instant::now();
+        let Some(room) = self.rooms.get_mut(&key.room) else { return };
+        let Some(record) = room.records.get_mut(&key.identity) else { return };
+        if record.busy.take_if(|awaited| *awaited == ticket).is_none() {
+            return;
+        }
+        self.report.touch(&key.room);
+        match result {
+            Ok(Answer::Participant(participant)) if participant.sid != record.participant.sid => {
+                room.observed(*participant, begun, now);
+                self.go_on_with(key.clone(), urgency);
+            }
+            Ok(Answer::Participant(participant)) => {
+                record.missed = 0;
+                if record.show(*participant, begun, now) {
+                    self.go_on_with(key.clone(), urgency);
+                } else {
+                    self.fail(
+                        key,
+                        &"the server shows an older state than before",
+                        Class::Transient { retry_after: None },
+                    );
+                }
             }
             Ok(_) => {}
-            Err(error) if error.class() == Class::Gone => {
-                room.records.remove(&key.identity);
-                self.report.touch(&key.room);
-            }
-            Err(error) => self.failed(&key, &error),
+            Err(trouble) if trouble.class() == Class::Gone => self.gone(key, now),
+            Err(trouble) => self.failed(key, &trouble),
         }
     }
 
     fn acted(
         &mut self,
-        key: Key,
-        sid: &str,
+        key: &Key,
+        ticket: Ticket,
         action: Action,
-        result: Result<Answer, Error>,
+        result: Result<Answer, Trouble>,
         urgency: Urgency,
         begun: Instant,
     ) {
-        let (now, instant) = (Timestamp::now(), Instant::now());
+        let (now, instant) = (self.clock.now(), Instant::now());
+        if result.is_ok() {
+            log(&self.view.server, key, &action);
+        }
+        let unmutes = matches!(action, Action::Mute { muted: false, .. });
+        if unmutes && result.is_ok() {
+            self.remote_unmute = api::Feature::Supported;
+        }
         self.report.touch(&key.room);
         let Some(room) = self.rooms.get_mut(&key.room) else { return };
-        let record = room.records.get_mut(&key.identity).filter(|record| record.participant.sid == sid);
-        if result.is_ok() {
-            log(&self.view.server, &key, &action);
+        if matches!(result, Ok(Answer::Removed)) {
+            room.removed(&key.identity, now);
         }
-        match (result, record) {
-            (Ok(Answer::Removed), record) => {
-                if let Some((since, noticed)) = record.and_then(|record| record.since) {
-                    self.metrics.enforced(noticed.label(), instant.saturating_duration_since(since));
-                }
-                room.removals.retain(|_, at| now.duration_since(*at).as_secs() < 2);
-                room.removals.insert(Arc::clone(&key.identity), now);
-                room.left(&key.identity, sid);
+        let record = room.records.get_mut(&key.identity);
+        let Some(record) = record.filter(|record| record.busy.is_some_and(|awaited| awaited == ticket)) else {
+            if let Ok(Answer::Participant(participant)) = result {
+                return self.acted_on_another(key, *participant, urgency, begun);
             }
-            (Ok(Answer::Participant(participant)), Some(record)) if participant.sid == sid => {
-                record.busy = false;
-                record.failure = None;
+            return;
+        };
+        record.busy = None;
+        match result {
+            Ok(Answer::Removed) => {
+                let sid = std::mem::take(&mut record.participant.sid);
+                if let Some(Noticed { at, by, .. }) = record.noticed {
+                    self.metrics.enforced(by.label(), instant.saturating_duration_since(at));
+                }
+                room.records.remove(&key.identity);
+                room.left(&key.identity, &sid, instant);
+            }
+            Ok(Answer::Participant(participant)) => {
+                if participant.sid != record.participant.sid {
+                    return self.acted_on_another(key, *participant, urgency, begun);
+                }
                 record.session.carried_out(&action, now);
                 record.show(*participant, begun, instant);
-                record.carried_out = Some(action);
-                self.look_at(key, urgency);
+                record.has_acted(action, instant);
+                self.go_on_with(key.clone(), urgency);
             }
-            (Ok(Answer::Participant(participant)), _) => {
-                // The identity has another session by now, and the request went to that.
-                let identity = room.observed(*participant, begun, instant);
-                self.look_at(Key { identity, ..key }, urgency);
-            }
-            (Ok(Answer::Muted(there)), Some(record)) => {
-                record.busy = false;
-                record.failure = None;
-                record.changed = instant;
+            Ok(Answer::Muted(there)) => {
                 record.session.carried_out(&action, now);
                 if let Action::Mute { track, muted, .. } = &action {
                     record.participant.tracks.retain(|known| there || known.sid != *track);
@@ -228,69 +214,76 @@ impl<S: RoomService> Worker<S> {
                         known.muted = *muted;
                     }
                 }
-                record.carried_out = Some(action);
-                self.look_at(key, urgency);
+                record.has_acted(action, instant);
+                self.go_on_with(key.clone(), urgency);
             }
-            (Ok(_), _) => {}
-            (Err(error), record) => match (error.class(), action) {
-                (Class::Gone, action) => {
-                    let known_for = record.map(|record| instant.saturating_duration_since(record.changed));
-                    room.left(&key.identity, sid);
-                    // It may have been asked of a server that had not heard of the participant yet (livekit#3763).
-                    if !matches!(action, Action::Remove { .. }) && known_for.is_some_and(|age| age.as_secs() < 5) {
-                        self.list_room_at(&key.room, instant + std::time::Duration::from_secs(1));
-                    }
-                }
+            Ok(_) => {}
+            Err(trouble) => match (trouble.class(), action) {
+                (Class::Gone, _) => self.gone(key, instant),
                 (Class::Refused, Action::Update(update)) => {
-                    let Some(record) = record else { return };
-                    record.busy = false;
-                    tracing::warn!(server = %self.view.server, room = &*key.room, identity = &*key.identity, %error, "update refused");
-                    record.session.was_refused(&update, error.to_string().into(), now);
-                    self.look_at(key, urgency);
+                    tracing::warn!(server = %self.view.server, room = &*key.room, identity = &*key.identity, %trouble, "update refused");
+                    record.session.was_refused(&update, trouble.to_string().into(), now);
+                    self.go_on_with(key.clone(), urgency);
                 }
                 (Class::Unsupported(Feature::RemoteUnmute), _) => {
-                    if let Some(record) = record {
-                        record.busy = false;
-                    }
-                    self.can_unmute = false;
-                    tracing::warn!(server = %self.view.server, %error, "tracks cannot be unmuted");
-                    self.look_at(key, urgency);
+                    tracing::warn!(server = %self.view.server, %trouble, "tracks cannot be unmuted");
+                    self.remote_unmute = api::Feature::Unsupported;
+                    self.rooms.keys().for_each(|name| self.report.touch(name));
+                    self.go_on_with(key.clone(), urgency);
                 }
-                _ => self.failed(&key, &error),
+                _ => self.failed(key, &trouble),
             },
         }
     }
 
-    fn failed(&mut self, key: &Key, error: &Error) {
-        tracing::debug!(server = %self.view.server, room = &*key.room, identity = &*key.identity, %error, "request failed; it is repeated");
-        let asked = match error.class() {
-            Class::Transient { retry_after } => retry_after,
-            _ => None,
-        };
-        self.fail(key, &error.to_string(), asked);
+    /// An update went to another session of the identity than it was meant for.
+    fn acted_on_another(&mut self, key: &Key, participant: Participant, urgency: Urgency, begun: Instant) {
+        if let Some(room) = self.rooms.get_mut(&key.room) {
+            room.observed(participant, begun, Instant::now());
+            self.go_on_with(key.clone(), urgency);
+        }
+    }
+
+    /// The server knows nothing of a participant.
+    fn gone(&mut self, key: &Key, now: Instant) {
+        let Some(room) = self.rooms.get_mut(&key.room) else { return };
+        let Some(record) = room.records.remove(&key.identity) else { return };
+        room.left(&key.identity, &record.participant.sid, now);
+        if now.saturating_duration_since(record.met) < YOUNG {
+            self.list_room_by(&key.room, now + GROW_UP);
+        }
+    }
+
+    fn failed(&mut self, key: &Key, trouble: &Trouble) {
+        tracing::debug!(server = %self.view.server, room = &*key.room, identity = &*key.identity, %trouble, "request failed; it is repeated");
+        self.fail(key, trouble, trouble.class());
     }
 
     /// Notes a failure and sets the timer for another try.
-    fn fail(&mut self, key: &Key, message: &str, asked: Option<std::time::Duration>) {
+    fn fail(&mut self, key: &Key, message: &dyn ToString, class: Class) {
         let Some(record) = self.record(key) else { return };
-        record.busy = false;
         // What was seen before the failure is no base for the next try.
         record.observed = None;
-        let failure = Failure::another(record.failure.as_ref(), message.into(), asked, Instant::now());
+        let failure = Failure::another(record.failure.as_ref(), message.to_string().into(), class, Instant::now());
         let until = failure.until;
         record.failure = Some(failure);
-        self.report.touch(&key.room);
-        self.set_timer(until, super::Timer::Participant(key.clone()));
+        self.retry_at(key, until);
     }
 }
 
+/// Whether whoever answers the simplest of questions so is no LiveKit.
+fn is_strange(error: &Error) -> bool {
+    matches!(error.class(), Class::Refused | Class::Gone | Class::Unsupported(_))
+        && !matches!(error, Error::TooLarge { .. })
+}
+
 /// Says what was done to whom and by which rules. Fields only, no values: metadata is personal.
-fn log(server: &crate::policy::ObjectName, key: &Key, action: &Action) {
+fn log(server: &ObjectName, key: &Key, action: &Action) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
     let why = action.why();
-    let list = |text: &dyn Fn(&crate::policy::Decision) -> String| {
+    let list = |text: &dyn Fn(&Decision) -> String| {
         let mut list: Vec<_> = why.iter().map(text).collect();
         list.dedup();
         list.join(" ")

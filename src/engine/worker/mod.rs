@@ -7,11 +7,13 @@
 mod begin;
 mod done;
 mod hear;
+mod listing;
 mod report;
+mod view;
+mod wake;
 
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -20,22 +22,26 @@ use std::{
 use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, watch},
-    task::{Id, JoinSet},
+    task::JoinSet,
     time::Instant,
 };
 
 use super::{
-    act::Done,
+    act::{Done, Ticket},
     budget::Budget,
+    clock::Clock,
     event::Event,
     pulse::Pulse,
     queue::{Key, Queue, Urgency, Work},
+    record::{Failure, Record},
     room::Room,
     service::RoomService,
     stopped,
+    timers::Timers,
     view::{Reports, ServerView},
 };
 use crate::{
+    api::Feature,
     metrics::Metrics,
     policy::{OnceKey, Resolver},
 };
@@ -44,8 +50,6 @@ use crate::{
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The most events taken in before requests are sent again.
 const EVENTS_AT_ONCE: usize = 64;
-/// How long a timer sleeps at most before it looks at the clock again, which somebody may have set.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// What a worker is connected to.
 pub(super) struct Wires<S> {
@@ -54,28 +58,32 @@ pub(super) struct Wires<S> {
     pub(super) reports: watch::Sender<Reports>,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
 }
 
 /// See the module.
 pub(super) struct Worker<S> {
     view: Arc<ServerView<S>>,
     reports: watch::Sender<Reports>,
+    stop: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
+    clock: Clock,
     rooms: HashMap<Arc<str>, Room>,
     queue: Queue,
     budget: Budget,
     pulse: Pulse,
     running: JoinSet<Done>,
-    /// What each running task is for, should it panic.
-    tasks: HashMap<Id, Option<Key>>,
-    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    next_ticket: Ticket,
+    /// The first ticket of the present service: what comes back under an earlier one comes from another.
+    first_ticket: Ticket,
+    timers: Timers<Instant, wake::Timer>,
+    /// Timers of the calendar, which somebody may set: they are looked at anew every now and then.
+    wakes: Timers<Timestamp, wake::Wake>,
     resolver: Resolver,
     /// OncePerTrack effects that were there when the worker began: in the first round they only learn.
-    old_keys: HashSet<OnceKey>,
-    rooms_round: Round,
-    can_unmute: bool,
-    /// No request before this moment, for the budget is spent.
-    broke_until: Option<Instant>,
+    old_keys: Vec<OnceKey>,
+    round: Round,
+    remote_unmute: Feature,
     report: report::Ledger,
     /// Somebody asked at this moment for a resync, under this number.
     resync_asked: Option<(Instant, u64)>,
@@ -84,59 +92,42 @@ pub(super) struct Worker<S> {
 /// The state of listing all rooms.
 #[derive(Debug)]
 struct Round {
-    /// A ListRooms is queued or under way.
-    listing: bool,
+    /// When somebody last asked for one.
+    asked: Instant,
+    /// The ListRooms that is under way.
+    listing: Option<Ticket>,
+    /// Somebody asked for another one while it was under way.
+    again: Option<Urgency>,
     /// When the last successful one began.
     listed: Option<Instant>,
-    /// When the next is due; an older timer is void.
+    /// The last one failed.
+    failure: Option<Failure>,
+    /// When the next is due; any other timer is void.
     due: Instant,
     /// Every room of the first successful one, until it has been listed itself.
-    first: Option<HashSet<Arc<str>>>,
-}
-
-/// What is to be done at a moment.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    /// Look at a participant.
-    Participant(Key),
-    /// Look at everybody in a room: a rule begins or ends.
-    Line(Arc<str>),
-    /// List a room.
-    Room(Arc<str>),
-    /// List the rooms.
-    Rooms,
-    /// Report.
-    Report,
+    first: HashSet<Arc<str>>,
 }
 
 impl<S: RoomService> Worker<S> {
     /// Works until it is stopped.
     pub(super) async fn run(wires: Wires<S>) {
-        let Wires { mut view, mut events, reports, mut stop, metrics } = wires;
+        let Wires { mut view, mut events, reports, mut stop, metrics, clock } = wires;
         let first = Arc::clone(&view.borrow_and_update());
-        let mut worker = Self::new(first, reports, metrics);
+        let mut worker = Self::new(first, reports, stop.clone(), metrics, clock);
         let mut batch = Vec::with_capacity(EVENTS_AT_ONCE);
         worker.start();
         loop {
+            // Whatever else comes in without end: answers, timers and requests have their turn each time.
+            while let Some(ended) = worker.running.try_join_next() {
+                worker.ended(ended);
+            }
+            worker.ring();
             worker.dispatch();
             worker.report_if_touched();
             let until = worker.next_timer();
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => break,
-                ended = worker.running.join_next_with_id(), if !worker.running.is_empty() => {
-                    if let Some(ended) = ended {
-                        worker.ended(ended);
-                    }
-                }
-                count = events.recv_many(&mut batch, EVENTS_AT_ONCE) => {
-                    if count == 0 {
-                        break;
-                    }
-                    for event in batch.drain(..) {
-                        worker.guarded(Arc::from(event.room.as_str()), |worker| worker.hear(event));
-                    }
-                }
                 changed = view.changed() => {
                     if changed.is_err() {
                         break;
@@ -144,32 +135,58 @@ impl<S: RoomService> Worker<S> {
                     let next = Arc::clone(&view.borrow_and_update());
                     worker.take(next);
                 }
-                () = tokio::time::sleep_until(until) => worker.ring(),
+                count = events.recv_many(&mut batch, EVENTS_AT_ONCE) => {
+                    if count == 0 {
+                        break;
+                    }
+                    for event in batch.drain(..) {
+                        worker.hear(event);
+                    }
+                }
+                Some(ended) = worker.running.join_next() => worker.ended(ended),
+                () = tokio::time::sleep_until(until) => {}
             }
         }
         worker.finish().await;
     }
 
-    fn new(view: Arc<ServerView<S>>, reports: watch::Sender<Reports>, metrics: Arc<Metrics>) -> Self {
+    fn new(
+        view: Arc<ServerView<S>>,
+        reports: watch::Sender<Reports>,
+        stop: watch::Receiver<bool>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
         let now = Instant::now();
         Self {
-            old_keys: view.policies.once_keys(),
+            old_keys: view.policies.once_keys().into_iter().collect(),
             budget: Budget::new(view.limits),
             report: report::Ledger::new(&view, now),
+            resync_asked: Some((now, view.resync_request)),
             view,
             reports,
+            stop,
             metrics,
+            clock,
             rooms: HashMap::new(),
             queue: Queue::default(),
             pulse: Pulse::default(),
             running: JoinSet::new(),
-            tasks: HashMap::new(),
-            timers: BinaryHeap::new(),
+            next_ticket: Ticket::default(),
+            first_ticket: Ticket::default(),
+            timers: Timers::default(),
+            wakes: Timers::default(),
             resolver: Resolver::default(),
-            rooms_round: Round { listing: false, listed: None, due: now, first: None },
-            can_unmute: true,
-            broke_until: None,
-            resync_asked: None,
+            round: Round {
+                asked: now,
+                listing: None,
+                again: None,
+                listed: None,
+                failure: None,
+                due: now,
+                first: HashSet::new(),
+            },
+            remote_unmute: Feature::Unknown,
         }
     }
 
@@ -180,133 +197,43 @@ impl<S: RoomService> Worker<S> {
 
     /// Does something that concerns one room. Should it panic, the room is forgotten, and heard of again by the next
     /// resync; all others go on.
-    fn guarded(&mut self, room: Arc<str>, act: impl FnOnce(&mut Self)) {
-        if catch_unwind(AssertUnwindSafe(|| act(self))).is_err() {
+    fn guarded<T: Default>(&mut self, room: &str, act: impl FnOnce(&mut Self) -> T) -> T {
+        catch_unwind(AssertUnwindSafe(|| act(self))).unwrap_or_else(|_| {
             self.metrics.panics.inc();
-            tracing::error!(server = %self.view.server, room = &*room, "panic while working on a room; it starts anew");
-            self.rooms.remove(&room);
-        }
+            tracing::error!(server = %self.view.server, room, "panic while working on a room; it starts anew");
+            self.forget_room(room);
+            T::default()
+        })
     }
 
-    /// Queues a participant, unless it is queued as urgently already.
-    fn look_at(&mut self, key: Key, urgency: Urgency) {
-        let Some(record) = self.rooms.get_mut(&key.room).and_then(|room| room.records.get_mut(&key.identity)) else {
-            return;
-        };
-        if record.queued.is_none_or(|queued| urgency < queued) {
-            record.queued = Some(urgency);
-            self.queue.push(urgency, Work::Participant(key));
+    /// Forgets a room that is no more, or no more governed.
+    fn forget_room(&mut self, name: &str) {
+        if let Some((name, _)) = self.rooms.remove_entry(name) {
+            self.report.touch(&name);
         }
+        self.round.first.remove(name);
+    }
+
+    fn record(&mut self, key: &Key) -> Option<&mut Record> {
+        self.rooms.get_mut(&key.room)?.records.get_mut(&key.identity)
+    }
+
+    /// Queues a participant.
+    fn look_at(&mut self, key: Key, urgency: Urgency) {
+        self.queue.push(urgency, Work::Participant(key));
+    }
+
+    /// Queues a participant before others, because what is known of it is new now and will not stay so.
+    fn go_on_with(&mut self, key: Key, urgency: Urgency) {
+        self.queue.push_next(urgency, Work::Participant(key));
     }
 
     /// Queues everybody in a room.
     fn look_at_all(&mut self, room: &Arc<str>, urgency: Urgency) {
         let Some(known) = self.rooms.get(room) else { return };
-        let identities: Vec<_> = known.records.keys().cloned().collect();
-        for identity in identities {
-            self.look_at(Key { room: Arc::clone(room), identity }, urgency);
-        }
-    }
-
-    fn list_rooms_soon(&mut self, urgency: Urgency) {
-        if !self.rooms_round.listing {
-            self.rooms_round.listing = true;
-            self.queue.push(urgency, Work::ListRooms);
-        }
-    }
-
-    fn list_room_soon(&mut self, name: &Arc<str>, urgency: Urgency) {
-        if let Some(room) = self.rooms.get_mut(name)
-            && !room.listing
-        {
-            room.listing = true;
-            self.queue.push(urgency, Work::ListRoom(Arc::clone(name)));
-        }
-    }
-
-    /// Sets when a room is to be listed next.
-    fn list_room_at(&mut self, name: &Arc<str>, due: Instant) {
-        if let Some(room) = self.rooms.get_mut(name) {
-            room.due = due;
-            self.set_timer(due, Timer::Room(Arc::clone(name)));
-        }
-    }
-
-    /// Sets when the rooms are to be listed next.
-    fn list_rooms_at(&mut self, due: Instant) {
-        self.rooms_round.due = due;
-        self.set_timer(due, Timer::Rooms);
-    }
-
-    fn set_timer(&mut self, at: Instant, timer: Timer) {
-        self.timers.push(Reverse((at, timer)));
-    }
-
-    /// The moment on the running clock of a moment of the calendar.
-    fn instant(moment: Timestamp) -> Instant {
-        let wait = moment.duration_since(Timestamp::now());
-        Instant::now() + Duration::try_from(wait).unwrap_or_default().min(LONGEST_SLEEP)
-    }
-
-    fn next_timer(&self) -> Instant {
-        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        let probe = match self.pulse.admits(Instant::now()) {
-            super::pulse::Admission::Nothing(until) => Some(until),
-            _ => None,
-        };
-        let soonest = [timer, probe, self.broke_until].into_iter().flatten().min();
-        soonest.unwrap_or_else(|| Instant::now() + LONGEST_SLEEP)
-    }
-
-    /// Does what timers ask for.
-    fn ring(&mut self) {
-        let now = Instant::now();
-        if self.broke_until.is_some_and(|until| until <= now) {
-            self.broke_until = None;
-        }
-        while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
-            let Some(Reverse((_, timer))) = self.timers.pop() else { break };
-            match timer {
-                Timer::Participant(key) => self.ring_for(key),
-                Timer::Line(room) => self.ring_for_line(&room),
-                Timer::Room(room) => {
-                    if self.rooms.get(&room).is_some_and(|room| room.due <= now) {
-                        self.list_room_soon(&room, Urgency::Resync);
-                    }
-                }
-                Timer::Rooms if self.rooms_round.due <= now => self.list_rooms_soon(Urgency::Resync),
-                Timer::Rooms => {}
-                Timer::Report => self.report(),
-            }
-        }
-    }
-
-    fn ring_for(&mut self, key: Key) {
-        let Some(record) = self.rooms.get(&key.room).and_then(|room| room.records.get(&key.identity)) else { return };
-        match record.wake {
-            // It slept only part of the way.
-            Some(wake) if wake > Timestamp::now() && record.failure.is_none() => {
-                self.set_timer(Self::instant(wake), Timer::Participant(key));
-            }
-            _ => self.look_at(key, Urgency::Change),
-        }
-    }
-
-    fn ring_for_line(&mut self, name: &Arc<str>) {
-        let Some(room) = self.rooms.get_mut(name) else { return };
-        if room.wake.is_some_and(|wake| wake <= Timestamp::now()) {
-            room.wake = None;
-            self.look_at_all(name, Urgency::Change);
-        }
-        self.watch_line(name);
-    }
-
-    /// Sets the timer for the next rule of a room's line that begins or ends.
-    fn watch_line(&mut self, name: &Arc<str>) {
-        let Some(room) = self.rooms.get_mut(name) else { return };
-        room.wake = room.line.next_change(Timestamp::now());
-        if let Some(wake) = room.wake {
-            self.set_timer(Self::instant(wake), Timer::Line(Arc::clone(name)));
+        for identity in known.records.keys() {
+            let key = Key { room: Arc::clone(room), identity: Arc::clone(identity) };
+            self.queue.push(urgency, Work::Participant(key));
         }
     }
 

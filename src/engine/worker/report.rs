@@ -9,34 +9,50 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Timer, Worker};
+use super::{Worker, wake::Timer};
 use crate::{
     api::{Feature, Features},
     engine::{
+        record::Failure,
+        room::Room,
         service::RoomService,
-        view::{PolicyReport, ServerReport, ServerView},
+        view::{Health, PolicyReport, ServerReport, ServerView},
     },
     policy::{Circumstances, Line, ObjectName, Policy, PolicyTally, RoomTally},
 };
 
 /// A report comes at most this often.
 const PACE: Duration = Duration::from_millis(200);
+/// Reports may take one part in so many of the time.
+const SHARE: u32 = 20;
+/// So many failures in a row to list the rooms are told, even if all else is answered.
+const TOLD: u32 = 3;
 
 /// What of the report is up to date, and what is known of each policy's progress.
 pub(super) struct Ledger {
-    /// Rooms whose tally is out of date.
+    /// Rooms whose account is out of date.
     touched: HashSet<Arc<str>>,
-    tallies: HashMap<Arc<str>, BTreeMap<ObjectName, PolicyTally>>,
+    accounts: HashMap<Arc<str>, Account>,
     arrivals: HashMap<ObjectName, Arrival>,
     due: bool,
+    pace: Duration,
     resynced_at: Option<Timestamp>,
     resync_done: u64,
+}
+
+/// What one room contributes.
+#[derive(Default)]
+struct Account {
+    participants: usize,
+    tallies: BTreeMap<ObjectName, PolicyTally>,
 }
 
 /// The version of a policy that is in force.
 struct Arrival {
     policy: Arc<Policy>,
     at: Instant,
+    /// When every room had been looked at for the first time since.
+    seen: Option<Instant>,
     settled: bool,
 }
 
@@ -44,9 +60,10 @@ impl Ledger {
     pub(super) fn new<S>(view: &ServerView<S>, now: Instant) -> Self {
         let mut ledger = Self {
             touched: HashSet::new(),
-            tallies: HashMap::new(),
+            accounts: HashMap::new(),
             arrivals: HashMap::new(),
             due: false,
+            pace: PACE,
             resynced_at: None,
             resync_done: 0,
         };
@@ -67,9 +84,27 @@ impl Ledger {
         for member in view.policies.members() {
             let policy = &member.policy;
             let known = before.remove(&policy.name).filter(|known| Arc::ptr_eq(&known.policy, policy));
-            let arrival = known.unwrap_or_else(|| Arrival { policy: Arc::clone(policy), at: now, settled: false });
-            self.arrivals.insert(policy.name.clone(), arrival);
+            let new = || Arrival { policy: Arc::clone(policy), at: now, seen: None, settled: false };
+            self.arrivals.insert(policy.name.clone(), known.unwrap_or_else(new));
         }
+    }
+}
+
+impl Arrival {
+    /// Takes note of whether everything that the policy wanted when it came has been done or has failed. What comes
+    /// up later in rooms where participants come and go has no end, and does not count.
+    fn settle(&mut self, rooms: &HashMap<Arc<str>, Room>, listed: Option<Instant>, now: Instant) {
+        if self.settled || listed.is_none_or(|listed| listed < self.at) {
+            return;
+        }
+        let spoken = || rooms.values().filter(|room| speaks_in(&self.policy, &room.line));
+        if self.seen.is_none() && spoken().all(|room| room.listed.is_some() || told(room).is_some()) {
+            self.seen = Some(now);
+        }
+        self.settled = self.seen.is_some_and(|seen| {
+            let mut records = spoken().flat_map(|room| room.records.values());
+            !records.any(|record| record.is_open(self.at, seen))
+        });
     }
 }
 
@@ -78,7 +113,7 @@ impl<S: RoomService> Worker<S> {
     pub(super) fn report_soon(&mut self) {
         if !self.report.due {
             self.report.due = true;
-            self.set_timer(Instant::now() + PACE, Timer::Report);
+            self.set_timer(Instant::now() + self.report.pace, Timer::Report);
         }
     }
 
@@ -91,86 +126,94 @@ impl<S: RoomService> Worker<S> {
 
     /// Reports, if there is anything to say.
     pub(super) fn report(&mut self) {
+        // By the clock of the machine: what it takes is real also where a test stops time.
+        let begun = std::time::Instant::now();
         self.report.due = false;
         let touched = std::mem::take(&mut self.report.touched);
         for name in touched {
-            match self.tally(&name) {
-                Some(tally) => drop(self.report.tallies.insert(name, tally)),
-                None => drop(self.report.tallies.remove(&name)),
+            match self.guarded(&name, |worker| worker.account(&name)) {
+                Some(account) => drop(self.report.accounts.insert(name, account)),
+                None => drop(self.report.accounts.remove(&name)),
             }
         }
         self.note_resync();
         let report = self.sum_up();
-        if let Some(at) = report.resynced_at {
-            self.metrics.resynced(&self.view.server, at);
-        }
-        let name = &self.view.server;
+        let (name, interval) = (&self.view.server, self.view.resync_interval);
         self.reports.send_if_modified(|reports| {
-            let differs = reports.get(name).is_none_or(|known| **known != report);
+            // Whoever stops a worker then takes back its report, and does not want another.
+            if *self.stop.borrow() {
+                return false;
+            }
+            if let Some(at) = report.resynced_at {
+                self.metrics.resynced(name, at);
+            }
+            let differs = reports.get(name).is_none_or(|known| differ(known, &report, interval));
             if differs {
                 reports.insert(name.clone(), Arc::new(report));
             }
             differs
         });
+        self.report.pace = PACE.max(begun.elapsed() * SHARE);
     }
 
     /// What a room contributes; `None` of a room that is no more.
-    fn tally(&mut self, name: &Arc<str>) -> Option<BTreeMap<ObjectName, PolicyTally>> {
+    fn account(&mut self, name: &Arc<str>) -> Option<Account> {
         let room = self.rooms.get(name)?;
         let mut tally = RoomTally::new(name, &room.line);
-        let now = Timestamp::now();
+        let now = self.clock.now();
+        let mut participants = 0;
         for record in room.present() {
             let circumstances = Circumstances {
                 session: &record.session,
                 removed_at: room.removals.get(record.participant.identity.as_str()).copied(),
-                can_unmute: self.can_unmute,
+                can_unmute: self.remote_unmute != Feature::Unsupported,
                 unknown_from: room.line.unknown_from.as_ref(),
                 now,
             };
-            let failure = record.failure.as_ref().map(|failure| &*failure.message);
+            let failure = record.failure.as_ref().and_then(Failure::told).map(|message| &**message);
             let _plan = tally.add(&mut self.resolver, &record.participant, circumstances, failure);
+            participants += 1;
         }
-        Some(tally.into_parts().collect())
+        let mut tallies: BTreeMap<_, _> = tally.into_parts().collect();
+        if let Some(message) = told(room) {
+            for tally in tallies.values_mut() {
+                tally.failure.get_or_insert_with(|| message.to_string());
+            }
+        }
+        Some(Account { participants, tallies })
     }
 
     /// Notes when every governed room has been listed since the rooms were.
     fn note_resync(&mut self) {
-        let Some(listed) = self.rooms_round.listed else { return };
+        let Some(listed) = self.round.listed else { return };
         let oldest =
             self.rooms.values().map(|room| room.listed).try_fold(listed, |oldest, room| Some(oldest.min(room?)));
         let Some(oldest) = oldest else { return };
-        let age = jiff::SignedDuration::try_from(oldest.elapsed()).unwrap_or_default();
         // To the second: a report is not new for a difference that nobody sees.
-        let at = Timestamp::now().checked_sub(age).ok().and_then(|at| Timestamp::from_second(at.as_second()).ok());
+        let at = self.clock.now().checked_sub(oldest.elapsed()).ok();
+        let at = at.and_then(|at| Timestamp::from_second(at.as_second()).ok());
         self.report.resynced_at = self.report.resynced_at.max(at);
-        if self.resync_asked.is_some_and(|(asked, _)| oldest >= asked) {
-            self.report.resync_done = self.resync_asked.take().map_or(0, |(_, request)| request);
+        if let Some((_, request)) = self.resync_asked.take_if(|(asked, _)| oldest >= *asked) {
+            self.report.resync_done = request;
         }
     }
 
     fn sum_up(&mut self) -> ServerReport {
         let mut sums: HashMap<&ObjectName, PolicyTally> = HashMap::new();
-        for (name, tally) in self.report.tallies.values().flatten() {
+        for (name, tally) in self.report.accounts.values().flat_map(|account| &account.tallies) {
             sums.entry(name).or_default().merge(tally.clone());
         }
+        let now = Instant::now();
         let mut policies = BTreeMap::new();
         for (name, arrival) in &mut self.report.arrivals {
             let tally = sums.remove(name).unwrap_or_default();
-            let looked_at = self.rooms_round.listed.is_some_and(|listed| listed >= arrival.at)
-                && self
-                    .rooms
-                    .values()
-                    .all(|room| room.listed.is_some() || room.whole || !speaks_in(&arrival.policy, &room.line));
-            arrival.settled |= looked_at && tally.pending == 0;
+            arrival.settle(&self.rooms, self.round.listed, now);
             policies.insert(name.clone(), policy_report(arrival, tally));
         }
-        let participants: usize = self.rooms.values().map(|room| room.present().count()).sum();
+        let participants: usize = self.report.accounts.values().map(|account| account.participants).sum();
         ServerReport {
-            health: self.pulse.health().clone(),
-            features: Features {
-                remote_unmute: if self.can_unmute { Feature::Unknown } else { Feature::Unsupported },
-                ..Features::default()
-            },
+            health: self.health(),
+            features: Features { remote_unmute: self.remote_unmute, ..Features::default() },
             rooms: u32::try_from(self.rooms.len()).unwrap_or(u32::MAX),
             participants: u32::try_from(participants).unwrap_or(u32::MAX),
             resynced_at: self.report.resynced_at,
@@ -178,6 +221,41 @@ impl<S: RoomService> Worker<S> {
             policies,
         }
     }
+
+    fn health(&self) -> Health {
+        let health = self.pulse.health();
+        match &self.round.failure {
+            // It answers, but not the question on which all else rests.
+            Some(failure) if failure.times >= TOLD && matches!(health, Health::Unknown | Health::Good) => {
+                Health::Unreachable(failure.told().map(ToString::to_string).unwrap_or_default())
+            }
+            _ => health.clone(),
+        }
+    }
+}
+
+/// Whether a report says something new. The moment of the last resync alone moves with every listing, and is told
+/// once in a round.
+fn differ(known: &ServerReport, report: &ServerReport, interval: Duration) -> bool {
+    let is_late = match (known.resynced_at, report.resynced_at) {
+        (Some(known), Some(at)) => at.duration_since(known).unsigned_abs() >= interval,
+        (known, at) => known != at,
+    };
+    is_late
+        || (&known.health, &known.features, known.rooms, known.participants, known.resync_done, &known.policies)
+            != (
+                &report.health,
+                &report.features,
+                report.rooms,
+                report.participants,
+                report.resync_done,
+                &report.policies,
+            )
+}
+
+/// Why a room cannot be listed, if that is worth telling.
+fn told(room: &Room) -> Option<&Arc<str>> {
+    room.failure.as_ref().and_then(Failure::told)
 }
 
 fn speaks_in(policy: &Arc<Policy>, line: &Line) -> bool {

@@ -1,0 +1,205 @@
+//! Listing: which rooms there are, and who is in them.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Worker, wake::Timer};
+use crate::{
+    engine::{
+        act::{Answer, Ticket, Trouble},
+        queue::{Key, Urgency, Work},
+        record::Failure,
+        room::Room,
+        service::RoomService,
+    },
+    livekit::Class,
+    policy::Participant,
+};
+
+impl<S: RoomService> Worker<S> {
+    pub(super) fn list_rooms_soon(&mut self, urgency: Urgency) {
+        self.round.asked = Instant::now();
+        self.queue.push(urgency, Work::ListRooms);
+    }
+
+    pub(super) fn list_room_soon(&mut self, name: &Arc<str>, urgency: Urgency) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.asked = Instant::now();
+            self.queue.push(urgency, Work::ListRoom(Arc::clone(name)));
+        }
+    }
+
+    /// Lists who is in every room, the one that was listed longest ago first.
+    pub(super) fn list_all_soon(&mut self, urgency: Urgency) {
+        let mut rooms: Vec<_> = self.rooms.values().map(|room| (room.listed, Arc::clone(&room.name))).collect();
+        rooms.sort_unstable();
+        for (_, name) in rooms {
+            self.list_room_soon(&name, urgency);
+        }
+    }
+
+    /// Sets when a room is to be listed next.
+    pub(super) fn list_room_at(&mut self, name: &Arc<str>, due: Instant) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.due = due;
+            self.set_timer(due, Timer::Room(Arc::clone(name)));
+        }
+    }
+
+    /// The same, unless it is to be listed sooner anyway.
+    pub(super) fn list_room_by(&mut self, name: &Arc<str>, due: Instant) {
+        if self.rooms.get(name).is_some_and(|room| room.due > due) {
+            self.list_room_at(name, due);
+        }
+    }
+
+    /// Sets when the rooms are to be listed next.
+    fn list_rooms_at(&mut self, due: Instant) {
+        self.round.due = due;
+        self.set_timer(due, Timer::Rooms);
+    }
+
+    /// Sets anew when everything is listed, spread over the resync interval.
+    pub(super) fn spread_listings(&mut self) {
+        let now = Instant::now();
+        for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            let due = now + self.part_of_interval(0.1, 1.0);
+            self.list_room_by(&name, due);
+        }
+        let due = now + self.part_of_interval(0.1, 1.0);
+        self.list_rooms_at(due);
+    }
+
+    /// A part of the resync interval, by chance.
+    fn part_of_interval(&self, from: f64, to: f64) -> Duration {
+        self.view.resync_interval.mul_f64(from + (to - from) * fastrand::f64())
+    }
+
+    /// When a room is due that has been listed now. At first they are spread over the whole interval, for all of them
+    /// are found at once; from then on a tenth more or less keeps them so.
+    pub(super) fn next_listing(&self, is_first: bool) -> Instant {
+        let from = if is_first { 0.1 } else { 0.9 };
+        Instant::now() + self.part_of_interval(from, from + if is_first { 0.9 } else { 0.2 })
+    }
+
+    /// The room of a name, if some policy governs it.
+    pub(super) fn govern(&mut self, name: &str) -> Option<Arc<str>> {
+        if let Some((name, _)) = self.rooms.get_key_value(name) {
+            return Some(Arc::clone(name));
+        }
+        let line = self.view.policies.line(name)?;
+        let name: Arc<str> = name.into();
+        self.rooms.insert(Arc::clone(&name), Room::new(Arc::clone(&name), Arc::new(line), Instant::now()));
+        self.watch_line(&name);
+        Some(name)
+    }
+
+    pub(super) fn listed_rooms(&mut self, ticket: Ticket, result: Result<Answer, Trouble>, begun: Instant) {
+        if self.round.listing.take_if(|awaited| *awaited == ticket).is_none() {
+            return;
+        }
+        if let Some(urgency) = self.round.again.take() {
+            self.list_rooms_soon(urgency);
+        }
+        self.report_soon();
+        match result {
+            Ok(Answer::Rooms(names)) => {
+                self.round.failure = None;
+                self.take_names(&names, begun);
+                let due = Instant::now() + self.part_of_interval(0.9, 1.1);
+                self.list_rooms_at(due);
+            }
+            Ok(_) => {}
+            Err(trouble) => {
+                let now = Instant::now();
+                let message = format!("the rooms cannot be listed: {trouble}").into();
+                let class = Class::Transient { retry_after: None };
+                let failure = Failure::another(self.round.failure.as_ref(), message, class, now);
+                self.list_rooms_at(failure.until);
+                self.round.failure = Some(failure);
+            }
+        }
+    }
+
+    /// Takes in which rooms there are.
+    fn take_names(&mut self, names: &[String], begun: Instant) {
+        let governed: HashSet<Arc<str>> =
+            names.iter().filter_map(|name| self.guarded(name, |worker| worker.govern(name))).collect();
+        let mut gone = Vec::new();
+        for (name, room) in &mut self.rooms {
+            if governed.contains(name) {
+                room.missed = 0;
+            } else if room.since < begun && room.records.values().all(|record| record.changed < begun) {
+                room.missed += 1;
+                if room.missed > 1 {
+                    gone.push(Arc::clone(name));
+                }
+            }
+        }
+        for name in gone {
+            self.forget_room(&name);
+        }
+        let mut unknown: Vec<_> = (governed.iter())
+            .filter(|name| self.rooms.get(*name).is_some_and(|room| room.listed.is_none()))
+            .cloned()
+            .collect();
+        unknown.sort_unstable();
+        for name in &unknown {
+            self.list_room_soon(name, Urgency::Change);
+        }
+        if self.round.listed.is_none() {
+            self.round.first = unknown.into_iter().collect();
+        }
+        self.round.listed = Some(begun);
+    }
+
+    pub(super) fn listed_room(
+        &mut self,
+        name: &Arc<str>,
+        ticket: Ticket,
+        result: Result<Answer, Trouble>,
+        urgency: Urgency,
+        begun: Instant,
+    ) {
+        let now = Instant::now();
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        if room.listing.take_if(|awaited| *awaited == ticket).is_none() {
+            return;
+        }
+        let again = room.again.take();
+        let is_first = room.listed.is_none();
+        match result {
+            Ok(Answer::Participants(participants)) => self.take_listing(name, participants, urgency, begun),
+            // LiveKit Cloud says so of a room that has ended, where the open-source server lists nobody.
+            Err(trouble) if trouble.class() == Class::Gone => self.take_listing(name, Vec::new(), urgency, begun),
+            Ok(_) => {}
+            Err(trouble) => {
+                tracing::debug!(server = %self.view.server, room = &**name, %trouble, "cannot list the room");
+                let message = format!("the room cannot be listed: {trouble}").into();
+                let failure = Failure::another(room.failure.as_ref(), message, trouble.class(), now);
+                let due = failure.until;
+                room.failure = Some(failure);
+                self.list_room_at(name, due);
+                self.report.touch(name);
+                return;
+            }
+        }
+        let due = self.next_listing(is_first);
+        self.list_room_at(name, due);
+        if let Some(urgency) = again {
+            self.list_room_soon(name, urgency);
+        }
+    }
+
+    fn take_listing(&mut self, name: &Arc<str>, participants: Vec<Participant>, urgency: Urgency, begun: Instant) {
+        let learned = if self.round.first.remove(name) { self.old_keys.as_slice() } else { &[] };
+        let Some(room) = self.rooms.get_mut(name) else { return };
+        let urgency = if room.listed.is_none() { Urgency::Change } else { urgency };
+        let shown = room.list(participants, begun, Instant::now(), learned);
+        for identity in shown {
+            self.look_at(Key { room: Arc::clone(name), identity }, urgency);
+        }
+        self.report.touch(name);
+    }
+}

@@ -1,0 +1,149 @@
+//! A server that does not answer, or not as it should.
+
+use std::time::Duration;
+
+use usher::{
+    engine::{Health, What},
+    livekit::Error,
+};
+
+use crate::support::{LiveKit, QUIET, SEAT, Stage, count, guest, hall, policy, status};
+
+const DOWN: Error = Error::Connect(None);
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_down_at_the_start_is_probed_and_then_worked_on() {
+    let livekit = hall([guest("anna")]);
+    livekit.fail("", 1_000_000, DOWN);
+    let mut stage = Stage::at(livekit, QUIET).await;
+    stage.report(|report| matches!(&report.health, Health::Unreachable(why) if why.contains("cannot connect"))).await;
+    stage.pass_secs(60).await;
+    let said = stage.livekit.said();
+    assert!(said.iter().all(|what| what == "rooms") && said.len() < 30, "{said:?}");
+    stage.livekit.heal();
+    stage.tells(|policy| policy.settled && policy.compliant == 1).await;
+    assert_eq!(stage.latest().health, Health::Good);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_every_room_is_listed_the_oldest_first() {
+    let livekit = LiveKit::default();
+    livekit.set_latency(Duration::from_millis(1));
+    for room in ["hall-a", "hall-b", "hall-c"] {
+        livekit.add(room, guest("anna"));
+    }
+    let stage = Stage::seen(livekit, SEAT, |view| view.limits.max_in_flight = 1).await;
+    stage.pass_secs(20).await;
+    let mut order = stage.livekit.calls();
+    order.retain(|call| call.what.starts_with("list"));
+    let mut rooms: Vec<_> = order.iter().map(|call| call.what.clone()).collect();
+    // The last listing of each.
+    rooms.reverse();
+    let mut expected = Vec::new();
+    for room in rooms {
+        if !expected.contains(&room) {
+            expected.insert(0, room);
+        }
+    }
+    stage.livekit.fail("", 1_000_000, DOWN);
+    stage.pass_secs(60).await;
+    stage.livekit.heal();
+    stage.livekit.said();
+    stage.pass_secs(6).await;
+    let said: Vec<_> = stage.livekit.said().into_iter().filter(|what| what.starts_with("list")).collect();
+    assert_eq!(said, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joined_in_an_outage_is_enforced_after_it() {
+    let stage = Stage::with(QUIET).await;
+    stage.livekit.fail("", 1_000_000, DOWN);
+    stage.join("hall", guest("anna")).await;
+    stage.pass_secs(20).await;
+    let said = stage.livekit.said();
+    assert!(count(&said, "rooms") < 12 && count(&said, "update") <= 2, "{said:?}");
+    stage.livekit.heal();
+    stage.pass_secs(6).await;
+    assert!(!stage.livekit.see("hall", "anna").permission.can_publish);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_in_an_outage_hastens_the_next_probe() {
+    let stage = Stage::with(QUIET).await;
+    stage.livekit.fail("", 1_000_000, DOWN);
+    stage.pass_secs(90).await;
+    stage.livekit.heal();
+    stage.livekit.said();
+    stage.hear("lobby", What::RoomStarted);
+    stage.pass(Duration::from_millis(300)).await;
+    assert_eq!(count(&stage.livekit.said(), "rooms"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_not_accepted_is_tried_slowly_until_there_is_another() {
+    let livekit = hall([guest("anna")]);
+    livekit.fail("", 1_000_000, status(401));
+    let mut stage = Stage::at(livekit, QUIET).await;
+    stage.report(|report| matches!(&report.health, Health::Unauthorized(_))).await;
+    stage.pass_secs(300).await;
+    let tries = stage.livekit.said().len();
+    assert!((8..20).contains(&tries), "{tries}");
+    stage.view.livekit = std::sync::Arc::new(hall([guest("anna")]));
+    stage.livekit = std::sync::Arc::clone(&stage.view.livekit);
+    stage.show();
+    stage.rest().await;
+    assert_eq!(stage.livekit.said(), ["rooms", "list hall", "update hall/anna permission"]);
+    stage.report(|report| report.health == Health::Good).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_wants_fewer_requests_gets_fewer_and_no_round_of_listings_for_it() {
+    let livekit = LiveKit::default();
+    for number in 0..20 {
+        livekit.add(&format!("hall-{number}"), guest("anna"));
+    }
+    let mut stage = Stage::at(livekit, SEAT).await;
+    stage.pass_secs(2).await;
+    stage.livekit.said();
+    stage.livekit.fail("update hall-0/bert", 1, status(429));
+    stage.livekit.fail("rooms", 2, status(429));
+    stage.join("hall-0", guest("bert")).await;
+    stage.report(|report| matches!(&report.health, Health::RateLimited(_))).await;
+    stage.pass_secs(10).await;
+    let said = stage.livekit.said();
+    assert_eq!(stage.livekit.see("hall-0", "bert").attributes["seat"], "front", "{said:?}");
+    assert!(count(&said, "list") < 20, "{said:?}");
+    assert_eq!(stage.latest().health, Health::Good);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_answers_and_is_no_livekit_is_probed_only() {
+    let livekit = LiveKit::default();
+    livekit.fail("", 1_000_000, Error::NotLiveKit("it is HTML"));
+    let mut stage = Stage::at(livekit, QUIET).await;
+    stage.report(|report| matches!(&report.health, Health::Unreachable(why) if why.contains("LiveKit"))).await;
+    stage.join("hall", guest("anna")).await;
+    stage.pass_secs(60).await;
+    let said = stage.livekit.said();
+    assert!(said.iter().all(|what| what == "rooms") && said.len() < 30, "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_is_away() {
+    let mut stage = Stage::with(QUIET).await;
+    stage.livekit.fail("", 1_000_000, Error::Timeout(Duration::from_secs(5)));
+    stage.join("hall", guest("anna")).await;
+    stage.report(|report| matches!(&report.health, Health::Unreachable(_))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_that_change_in_an_outage_hold_after_it() {
+    let mut stage = Stage::at(hall([guest("anna")]), SEAT).await;
+    stage.livekit.fail("", 1_000_000, DOWN);
+    stage.pass_secs(60).await;
+    stage.govern([policy("rules", QUIET)]).await;
+    stage.pass_secs(10).await;
+    stage.livekit.heal();
+    let told = stage.tells(|policy| policy.settled).await;
+    assert_eq!((told.compliant, told.failure), (1, None));
+}

@@ -1,0 +1,21 @@
+//! The engine on a small LiveKit in memory, in time that tests advance.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
+mod away;
+mod budget;
+mod damping;
+mod failures;
+mod freshness;
+mod joins;
+mod listings;
+mod mute;
+mod panics;
+mod refusals;
+mod removal;
+mod reports;
+mod shutdown;
+mod support;
+mod suspension;
+mod views;
+mod windows;
