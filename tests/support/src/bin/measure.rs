@@ -59,8 +59,7 @@ async fn main() {
 
 /// Lets participants join; the milliseconds from connected to enforced, sorted, and the CPU time of the operator.
 async fn joins(livekit: &LiveKit, operator: &Operator, hint: &str) -> (Vec<f64>, f64) {
-    let participants =
-        Participants::start_with(&ParticipantsOptions { others: false, ..ParticipantsOptions::default() });
+    let participants = Participants::start_with(&ParticipantsOptions { others: false });
     let before = cpu(operator.id());
     let (mut took, mut stay) = (Vec::new(), Vec::new());
     for number in 0..JOINS {

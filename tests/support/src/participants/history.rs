@@ -114,11 +114,19 @@ impl History {
 }
 
 /// The states of a participant, one after the other, and since when it knew each.
+///
+/// The server may send a state after a newer one of the same session: its version is lower then, and LiveKit's own
+/// clients pass over it.
 pub(super) fn infos(entries: &[Entry]) -> impl DoubleEndedIterator<Item = (Timestamp, &Info)> {
-    entries.iter().filter_map(|entry| match &entry.what {
-        What::Joined(info) | What::Updated(info) => Some((entry.at, &**info)),
-        _ => None,
-    })
+    let mut infos: Vec<(Timestamp, &Info)> = Vec::new();
+    for entry in entries {
+        let (What::Joined(info) | What::Updated(info)) = &entry.what else { continue };
+        let overtaken = infos.last().is_some_and(|(_, last)| last.sid == info.sid && last.version > info.version);
+        if !overtaken {
+            infos.push((entry.at, info));
+        }
+    }
+    infos.into_iter()
 }
 
 /// What happened since the last time it joined.
