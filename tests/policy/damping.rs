@@ -148,6 +148,15 @@ fn of_a_change_in_both_directions_only_the_half_that_gives_waits() {
 }
 
 #[test]
+fn what_only_takes_away_is_not_reported_as_waiting() {
+    let hall = hall("set: {permission: {canPublishSources: [Camera]}}");
+    let cannot = alice_with(|alice| alice.permission.can_publish = false);
+    let given = correct_five_times(&hall, &cannot);
+    assert_eq!(hall.does_given(&alice(), &given), ["update canPublish=[Camera] (r)"]);
+    assert_eq!(hall.leaves_given(&alice(), &given), [""; 0]);
+}
+
+#[test]
 fn taking_away_during_a_pause_does_not_make_the_pause_longer() {
     let hall = hall("set: {permission: {canPublishSources: [Camera]}}");
     let cannot = alice_with(|alice| alice.permission.can_publish = false);

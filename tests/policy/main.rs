@@ -19,5 +19,6 @@ mod selectors;
 mod self_asserted;
 mod support;
 mod tally;
+mod tally_properties;
 mod who_wins;
 mod windows;

@@ -241,7 +241,8 @@ fn a_policy_is_overridden_where_others_decide_everything_it_speaks_of() {
             ),
         )
     };
-    let hall = Hall::under([policy("guests", GUESTS), winner("low", 1), winner("high", 2)]);
+    let first = policy("first", "{priority: 3, rules: [{name: r, set: {metadata: X}}]}");
+    let hall = Hall::under([policy("guests", GUESTS), winner("low", 1), winner("high", 2), first]);
     let shadowed = room(&hall, "a", &[called("g1")]);
     assert_eq!(shadowed.overridden_by().map(ToString::to_string).as_deref(), Some("livekit/high"));
     assert_eq!(room(&hall, "a", &[called("g1"), called("g2")]).overridden_by(), None, "it decides for g2");
