@@ -13,7 +13,11 @@ impl Version {
     pub(super) fn execute(&self) -> anyhow::Result<()> {
         let commit = option_env!("USHER_COMMIT").unwrap_or("unknown");
         let build = if cfg!(debug_assertions) { "debug" } else { "release" };
-        println!("usher {VERSION} (commit {commit}, {build} build, {}-{})", std::env::consts::OS, std::env::consts::ARCH);
+        println!(
+            "usher {VERSION} (commit {commit}, {build} build, {}-{})",
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        );
         Ok(())
     }
 }

@@ -116,9 +116,10 @@ pub enum Value {
     Flag(bool),
     /// Of [`Field::Name`], [`Field::Metadata`], [`Field::Attribute`].
     Text(Arc<str>),
-    /// Of [`Field::Attribute`]: there is none of that key.
+    /// Of [`Field::Attribute`]: there is none of that key. Of [`Field::Mute`], where a participant is looked at: there
+    /// is no track of that source.
     Absent,
-    /// Of [`Field::Mute`].
+    /// Of [`Field::Mute`]; of all the source's tracks together, muted is if each one is.
     Muted(bool),
 }
 

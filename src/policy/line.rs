@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use super::{
     field::ObjectName,
     pattern::Patterns,
-    rule::{Effect, MuteState, OnceKey, Policy, earliest},
+    rule::{Effect, OnceKey, Policy},
+    smaller,
 };
 use crate::api::Mode;
 
@@ -71,6 +72,14 @@ pub struct Place {
     name: ObjectName,
 }
 
+impl Place {
+    /// Which object stands there.
+    #[must_use]
+    pub fn name(&self) -> &ObjectName {
+        &self.name
+    }
+}
+
 impl Reach {
     /// The most that a priority counts for in a room; `None` where objects of the namespace may not act.
     fn limit_in(&self, room: &str) -> Option<i32> {
@@ -89,9 +98,10 @@ impl Reach {
 }
 
 impl PolicySet {
-    /// Arranges policies for lookup. Their order is irrelevant.
+    /// Arranges policies for lookup. Their order is irrelevant; suspended ones are left out.
     #[must_use]
-    pub fn new(members: Vec<Member>, unknown: Vec<Unknown>) -> Self {
+    pub fn new(mut members: Vec<Member>, unknown: Vec<Unknown>) -> Self {
+        members.retain(|member| !member.policy.suspended);
         let mut index = Index::default();
         for (number, member) in members.iter().enumerate() {
             index.add(number, &member.policy.rooms);
@@ -99,7 +109,7 @@ impl PolicySet {
         Self { members, unknown, index }
     }
 
-    /// The policies, in no order.
+    /// The policies that are not suspended, in no order.
     #[must_use]
     pub fn members(&self) -> &[Member] {
         &self.members
@@ -143,10 +153,7 @@ impl PolicySet {
         let rules = self.members.iter().flat_map(|member| &member.policy.rules);
         rules
             .filter_map(|rule| match &rule.effect {
-                Effect::Shape(shape) => match shape.mute?.state {
-                    MuteState::Once { key, .. } => Some(key),
-                    MuteState::AlwaysMuted => None,
-                },
+                Effect::Shape(shape) => shape.mute?.state.once(),
                 Effect::Remove { .. } => None,
             })
             .collect()
@@ -192,7 +199,7 @@ impl Line {
             .flat_map(|rule| [rule.active_from, rule.active_until])
             .flatten()
             .filter(|moment| *moment > now)
-            .fold(None, |next, moment| earliest(next, Some(moment)))
+            .fold(None, |next, moment| smaller(next, Some(moment)))
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Nothing here knows a Kubernetes client, HTTP, protobuf or a clock: time is an argument.
 
+mod action;
 mod field;
 mod line;
 mod participant;
@@ -14,18 +15,29 @@ mod plan;
 mod problem;
 mod resolve;
 mod rule;
+mod scope;
 mod selector;
 mod session;
 mod tally;
 
+pub use action::{Action, Because, Circumstances, Open, Plan, Update};
 pub use field::{Decision, Field, Flag, ObjectName, RuleName, Value};
 pub use line::{AuditedLine, Grant, Line, Member, Place, PolicySet, Reach, Standing, Unknown};
 pub use participant::{ALL_SOURCES, Media, Participant, Permission, Publishing, Sources, Track, number};
 pub use pattern::Patterns;
-pub use plan::{Action, Because, Circumstances, Open, Plan, Update, plan};
+pub use plan::plan;
 pub use problem::{Path, Problem, Problems};
 pub use resolve::{At, Part, Resolution, Resolver};
 pub use rule::{Effect, Mute, MuteState, OnceKey, Policy, Rule, Shape};
+pub use scope::{Guard, Scope};
 pub use selector::{Defaults, Matching, Selector};
 pub use session::Session;
-pub use tally::{RoomTally, Tally};
+pub use tally::{PolicyTally, RoomTally};
+
+/// The smaller of two that may not be.
+fn smaller<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}

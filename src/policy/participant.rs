@@ -37,7 +37,7 @@ pub struct Participant {
 
 /// LiveKit's `ParticipantPermission`, whole: UpdateParticipant replaces all of it, so what no rule names must be sent
 /// back as it was (auth/grants.go, `UpdateFromPermission`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Permission {
     /// May receive tracks.
     pub can_subscribe: bool,
@@ -147,8 +147,11 @@ impl fmt::Display for Publishing {
 
 /// A set of track sources, LiveKit's `UNKNOWN` among them. One bit a source, numbered as in `TrackSource`
 /// (livekit_models.proto).
+///
+/// It has room for sources that only a later LiveKit knows: were they dropped from what a participant may publish,
+/// the list sent back might be empty, which means every source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Sources(u8);
+pub struct Sources(u32);
 
 impl Sources {
     /// The empty set.
@@ -188,20 +191,16 @@ impl Sources {
         Self(self.0 & !other.0)
     }
 
-    /// The sources of the set that rules can name, in LiveKit's order.
-    pub fn named(self) -> impl Iterator<Item = Source> {
-        ALL_SOURCES.into_iter().filter(move |source| self.contains(*source))
-    }
-
     /// LiveKit's numbers of the sources in the set, rising.
     pub fn numbers(self) -> impl Iterator<Item = i32> {
-        (0..5).filter(move |number| self.0 & (1 << number) != 0)
+        (0..SOURCE_BITS).filter(move |number| self.0 & (1 << number) != 0)
     }
 
-    /// The set of LiveKit's numbers; numbers that this version does not know are left out.
+    /// The set of LiveKit's numbers.
     #[must_use]
     pub fn from_numbers(numbers: &[i32]) -> Self {
-        Self(numbers.iter().filter(|number| (0..5).contains(*number)).fold(0, |set, number| set | 1 << number))
+        let known = numbers.iter().filter(|number| (0..SOURCE_BITS).contains(*number));
+        Self(known.fold(0, |set, number| set | 1 << number))
     }
 }
 
@@ -214,12 +213,19 @@ impl FromIterator<Source> for Sources {
 impl fmt::Display for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        if self.0 & Self::UNKNOWN.0 != 0 {
-            list.entry(&format_args!("Unknown"));
+        for number in self.numbers() {
+            match ALL_SOURCES.into_iter().find(|source| i32::from(self::number(*source)) == number) {
+                Some(source) => list.entry(&source),
+                None if number == 0 => list.entry(&format_args!("Unknown")),
+                None => list.entry(&number),
+            };
         }
-        list.entries(self.named()).finish()
+        list.finish()
     }
 }
+
+/// How many numbers of sources a set has room for; LiveKit gives out five so far.
+const SOURCE_BITS: i32 = 32;
 
 /// The sources that rules can name, in LiveKit's order.
 pub const ALL_SOURCES: [Source; 4] =

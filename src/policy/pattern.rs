@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use regex_automata::meta;
-use regex_syntax::hir::{Hir, Look};
+use regex_syntax::hir::{Hir, Look, literal::Extractor};
 
 use super::problem::{Path, Problems};
 use crate::api::StringMatch;
@@ -38,7 +38,7 @@ impl Patterns {
                     continue;
                 }
                 StringMatch::Glob(text) => ("glob", patterns.add_glob(text)),
-                StringMatch::Regex(text) => ("regex", regex(text).map(|automaton| patterns.add(automaton, ""))),
+                StringMatch::Regex(text) => ("regex", patterns.add_regex(text)),
             };
             if let Err(message) = result {
                 problems.add(&path.index(index).field(field), message);
@@ -68,9 +68,11 @@ impl Patterns {
         self.prefixes.iter().chain(&self.stems).map(|text| &**text).chain(all)
     }
 
-    fn add(&mut self, automaton: meta::Regex, stem: &str) {
+    fn add_regex(&mut self, pattern: &str) -> Result<(), Cow<'static, str>> {
+        let (automaton, stem) = regex(pattern)?;
         self.automata.push(automaton);
-        self.stems.push(stem.into());
+        self.stems.push(stem);
+        Ok(())
     }
 
     fn add_glob(&mut self, glob: &str) -> Result<(), Cow<'static, str>> {
@@ -79,19 +81,16 @@ impl Patterns {
             "" => self.exact.push(stem.into()),
             "*" if stem.is_empty() => self.everything = true,
             "*" => self.prefixes.push(stem.into()),
-            _ => {
-                let automaton = regex(&glob_to_regex(glob)?)?;
-                self.add(automaton, stem);
-            }
+            _ => self.add_regex(&glob_to_regex(glob)?)?,
         }
         Ok(())
     }
 }
 
-/// Compiles a regex so that it must match the whole text.
+/// Compiles a regex so that it must match the whole text, and finds what every text that it matches begins with.
 ///
 /// The anchors are put around the parsed pattern and not around its text: `a|b` and `(?x) a # b` would escape them.
-fn regex(pattern: &str) -> Result<meta::Regex, Cow<'static, str>> {
+fn regex(pattern: &str) -> Result<(meta::Regex, Box<str>), Cow<'static, str>> {
     let hir = regex_syntax::Parser::new().parse(pattern).map_err(|error| {
         let (kind, at) = match &error {
             regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span().start.offset),
@@ -100,12 +99,22 @@ fn regex(pattern: &str) -> Result<meta::Regex, Cow<'static, str>> {
         };
         Cow::Owned(format!("does not compile: {kind}, at byte {at}; see the syntax of Rust's regex, which has no look-around and no back-references"))
     })?;
+    let stem = stem(&hir);
     let anchored = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
     let limits = meta::Config::new().nfa_size_limit(Some(SIZE_LIMIT)).hybrid_cache_capacity(SIZE_LIMIT);
     meta::Builder::new()
         .configure(limits)
         .build_from_hir(&anchored)
+        .map(|automaton| (automaton, stem))
         .map_err(|_| Cow::Borrowed("is too large when compiled: use smaller repetitions or split it"))
+}
+
+/// What every text begins with that a pattern matches as a whole; maybe nothing.
+fn stem(hir: &Hir) -> Box<str> {
+    let beginnings = Extractor::new().extract(hir);
+    let common = beginnings.longest_common_prefix().unwrap_or_default();
+    // What texts have in common may end within a character.
+    common.utf8_chunks().next().map(|chunk| chunk.valid()).unwrap_or_default().into()
 }
 
 /// Translates a glob to a regex over characters.
@@ -208,7 +217,7 @@ mod tests {
             ("a?c", vec!["abc", "aüc", "a\nc", "a🎥c"], vec!["ac", "abbc"]),
             ("[a-c]x", vec!["ax", "cx"], vec!["dx", "x", "abx"]),
             ("[!a-c]x", vec!["dx", "üx"], vec!["ax"]),
-            ("[^a]", vec!["b"], vec!["a", "^"]),
+            ("[^a]", vec!["b", "^"], vec!["a"]),
             ("[a\\-z]", vec!["a", "-", "z"], vec!["b"]),
             ("[.*]", vec![".", "*"], vec!["a"]),
             ("{a,b}-{1,2*}", vec!["a-1", "b-2xyz"], vec!["a-3", "a,b-1"]),
@@ -267,7 +276,12 @@ mod tests {
         assert_eq!(stems(StringMatch::Glob("team-*".into())), (vec![], vec!["team-".to_owned()]));
         assert_eq!(stems(StringMatch::Glob("team".into())), (vec!["team".to_owned()], vec![]));
         assert_eq!(stems(StringMatch::Glob("*".into())), (vec![], vec![String::new()]));
-        assert_eq!(stems(StringMatch::Regex("team.*".into())), (vec![], vec![String::new()]));
+        assert_eq!(stems(StringMatch::Glob("{ab,ac}?".into())), (vec![], vec!["a".to_owned()]));
+        assert_eq!(stems(StringMatch::Regex("team-[a-z]+".into())), (vec![], vec!["team-".to_owned()]));
+        assert_eq!(stems(StringMatch::Regex("team|other".into())), (vec![], vec![String::new()]));
+        assert_eq!(stems(StringMatch::Regex("(?i)team".into())), (vec![], vec![String::new()]));
+        // ä and å share their first byte.
+        assert_eq!(stems(StringMatch::Regex("xä.*|xå.*".into())), (vec![], vec!["x".to_owned()]));
         assert_eq!(stems(StringMatch::Prefix("team".into())), (vec![], vec!["team".to_owned()]));
     }
 }

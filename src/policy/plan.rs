@@ -5,144 +5,16 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    action::{Action, Because, Circumstances, Open, Plan, Update},
     field::{Decision, Field, Flag, Value},
-    line::Place,
-    participant::{ALL_SOURCES, Participant, Permission, Publishing, Sources, Track},
+    participant::{ALL_SOURCES, Participant, Publishing, Sources, Track},
     resolve::{At, Resolution},
-    rule::{MuteState, OnceKey, earliest},
-    session::Session,
+    rule::MuteState,
+    smaller,
 };
 
 /// At most one removal of an identity in this time.
 const REMOVAL_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What to do about one participant now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
-    /// In the order in which they must happen.
-    pub actions: Vec<Action>,
-    /// What is not as declared and is not acted upon now.
-    pub open: Vec<Open>,
-    /// OncePerTrack effects that need no action, for the tracks are as wanted: they have had their turn.
-    pub settled: Vec<(String, OnceKey)>,
-    /// When to plan again though nothing is heard of the participant.
-    pub wake: Option<Timestamp>,
-}
-
-/// One request to LiveKit, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// RemoveParticipant.
-    Remove {
-        /// Whether LiveKit Cloud is to revoke the participant's tokens too.
-        revoke_tokens: bool,
-        /// Why.
-        why: Decision,
-    },
-    /// UpdateParticipant.
-    Update(Update),
-    /// MutePublishedTrack.
-    Mute {
-        /// The track.
-        track: String,
-        /// Mute or unmute.
-        muted: bool,
-        /// The OncePerTrack effect that has its turn by this.
-        once: Option<OnceKey>,
-        /// Why.
-        why: Decision,
-    },
-}
-
-/// An UpdateParticipant: only what changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Update {
-    /// The whole new permission.
-    pub permission: Option<Permission>,
-    /// The new display name.
-    pub name: Option<Arc<str>>,
-    /// The new metadata.
-    pub metadata: Option<Arc<str>>,
-    /// Attributes to set, or with `None` to remove.
-    pub attributes: Vec<(Arc<str>, Option<Arc<str>>)>,
-    /// The sources that the new permission lacks only so that these tracks are unpublished, by track id.
-    pub withdraws: Vec<(Sources, String)>,
-    /// Why.
-    pub why: Vec<Decision>,
-}
-
-impl Update {
-    /// How many of permission, name, metadata and attributes it has.
-    #[must_use]
-    pub fn parts(&self) -> usize {
-        usize::from(self.permission.is_some())
-            + usize::from(self.name.is_some())
-            + usize::from(self.metadata.is_some())
-            + usize::from(!self.attributes.is_empty())
-    }
-}
-
-impl Action {
-    /// The decisions it carries out.
-    #[must_use]
-    pub fn why(&self) -> &[Decision] {
-        match self {
-            Self::Remove { why, .. } | Self::Mute { why, .. } => std::slice::from_ref(why),
-            Self::Update(update) => &update.why,
-        }
-    }
-
-    /// Whether it is computed from the whole of what was seen, so that an old observation makes a wrong request.
-    #[must_use]
-    pub fn needs_fresh_base(&self) -> bool {
-        match self {
-            Self::Remove { .. } => true,
-            Self::Update(update) => update.permission.is_some(),
-            Self::Mute { .. } => false,
-        }
-    }
-}
-
-/// Something that is not as declared and is not acted upon now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Open {
-    /// What it is.
-    pub decision: Decision,
-    /// Why nothing is done.
-    pub because: Because,
-}
-
-/// Why nothing is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Because {
-    /// Somebody undoes every correction; the next one comes at this moment.
-    Damped(Timestamp),
-    /// The identity was removed a moment ago; the next removal comes at this moment.
-    JustRemoved(Timestamp),
-    /// An object of higher place is not understood and might protect the participant.
-    Unknown,
-    /// The server refused it.
-    Refused(Arc<str>),
-    /// The participant published other things under a source so often that it stays withdrawn in this session.
-    StaysWithdrawn,
-    /// The server does not let tracks be unmuted.
-    RemoteUnmuteDisabled,
-}
-
-/// What a plan depends on beside the rules and the participant.
-#[derive(Clone, Copy, Debug)]
-pub struct Circumstances<'a> {
-    /// What is remembered of the session.
-    pub session: &'a Session,
-    /// When the identity was last removed from the room.
-    pub removed_at: Option<Timestamp>,
-    /// Whether the server lets tracks be unmuted, as far as is known.
-    pub can_unmute: bool,
-    /// From this place in the line on, nothing may be removed.
-    pub unknown_from: Option<&'a Place>,
-    /// The time.
-    pub now: Timestamp,
-}
 
 /// Plans for one participant.
 #[must_use]
@@ -157,10 +29,10 @@ pub fn plan(resolution: &Resolution<'_>, participant: &Participant, circumstance
     if planner.remove() {
         return planner.plan;
     }
-    let publishing = planner.permission();
+    planner.permission();
     planner.texts();
     planner.attributes();
-    planner.send_update();
+    let publishing = planner.send_update();
     planner.mutes(publishing);
     planner.plan
 }
@@ -191,12 +63,11 @@ impl Planner<'_> {
         true
     }
 
-    /// Plans the permission, and answers what may be published when the plan has been carried out.
-    fn permission(&mut self) -> Publishing {
+    fn permission(&mut self) {
         let mut permission = self.participant.permission;
-        let mut publishing = permission.publishing();
-        if let Some((at, wanted)) = self.resolution.publishing() {
-            publishing = self.publishing(at, wanted);
+        if let Some((at, wanted)) = self.resolution.publishing()
+            && let Some(publishing) = self.publishing(at, wanted)
+        {
             permission = permission.with_publishing(publishing);
         }
         for flag in Flag::ALL {
@@ -213,49 +84,51 @@ impl Planner<'_> {
             *flag.of_mut(&mut permission) = wanted;
             self.update.why.push(why);
         }
-        // Compared by meaning: the order of sources and what they are while nothing may be published say nothing.
-        if permission != self.participant.permission && !self.update.why.is_empty() {
+        if permission != self.participant.permission {
             self.update.permission = Some(permission);
         }
-        publishing
     }
 
-    /// Plans what may be published, and answers it.
-    fn publishing(&mut self, at: At, wanted: Publishing) -> Publishing {
+    /// What is to be granted now, if that is something else than what is seen.
+    fn publishing(&mut self, at: At, wanted: Publishing) -> Option<Publishing> {
         let seen = self.participant.permission.publishing();
         let session = self.circumstances.session;
-        let kept_back = session.stays_withdrawn();
-        let allowed = wanted.minus(kept_back);
-        let withdraws: Vec<_> = (self.participant.tracks.iter())
-            .filter(|track| {
-                is_misplaced(track, wanted) && allowed.allows(track.claim()) && !session.has_withdrawn(&track.sid)
-            })
-            .map(|track| (track.claim(), track.sid.clone()))
-            .collect();
-        let claims = withdraws.iter().fold(Sources::NONE, |all, (claim, _)| all.with(*claim));
-        let target = allowed.minus(claims);
+        let allowed = wanted.minus(session.stays_withdrawn());
+        let (mut withdraws, mut unpublishes) = (Sources::NONE, Vec::new());
+        for track in &self.participant.tracks {
+            let claim = track.claim();
+            if is_misplaced(track, wanted)
+                && seen.allows(claim)
+                && allowed.allows(claim)
+                && !session.has_unpublished(&track.sid)
+            {
+                withdraws = withdraws.with(claim);
+                unpublishes.push(track.sid.clone());
+            }
+        }
+        let target = allowed.minus(withdraws);
         if wanted == seen && target == seen {
-            return seen;
+            return None;
         }
         let why = self.decision(at, Field::Publishing, Value::Publishing(wanted), Value::Publishing(seen));
         if target == seen {
             self.leave(why, Because::StaysWithdrawn);
-            return seen;
+            return None;
         }
-        self.update.withdraws = withdraws;
-        if !target.within(seen)
-            && let Some(until) = self.damped(&Field::Publishing)
-        {
+        let target = match self.damped(&Field::Publishing) {
             // What narrows goes out at once, only what widens waits.
-            let narrowed = target.and(seen);
-            if narrowed != seen {
-                self.update.why.push(why.clone());
+            Some(until) if !target.within(seen) => {
+                self.put_off(why.clone(), until, Because::Damped(until));
+                target.and(seen)
             }
-            self.put_off(why, until, Because::Damped(until));
-            return narrowed;
+            _ => target,
+        };
+        if target == seen {
+            return None;
         }
+        (self.update.withdraws, self.update.unpublishes) = (withdraws, unpublishes);
         self.update.why.push(why);
-        target
+        Some(target)
     }
 
     fn texts(&mut self) {
@@ -285,16 +158,21 @@ impl Planner<'_> {
         }
     }
 
-    /// Puts the update into the plan: whole, or in parts where the whole was refused.
-    fn send_update(&mut self) {
+    /// Puts the update into the plan: whole, or in parts where the whole was refused. Answers what may be published
+    /// when it has been sent.
+    fn send_update(&mut self) -> Publishing {
+        let mut publishing = self.participant.permission.publishing();
         let update = std::mem::take(&mut self.update);
         if update.parts() == 0 {
-            return;
+            return publishing;
         }
         let updates = if self.circumstances.session.goes_apart() { apart(update) } else { vec![update] };
         for update in updates {
             match self.circumstances.session.refused(&update, self.circumstances.now) {
-                None => self.plan.actions.push(Action::Update(update)),
+                None => {
+                    publishing = update.permission.map_or(publishing, |permission| permission.publishing());
+                    self.plan.actions.push(Action::Update(update));
+                }
                 Some((until, message)) => {
                     for why in update.why {
                         self.put_off(why, until, Because::Refused(Arc::clone(&message)));
@@ -302,8 +180,10 @@ impl Planner<'_> {
                 }
             }
         }
+        publishing
     }
 
+    /// Plans mutes, except of tracks that go because of what may be published from now on.
     fn mutes(&mut self, publishing: Publishing) {
         let seen = self.participant.permission.publishing();
         for source in ALL_SOURCES {
@@ -318,10 +198,7 @@ impl Planner<'_> {
     }
 
     fn mute(&mut self, at: At, state: MuteState, track: &Track, field: Field) {
-        let (muted, once) = match state {
-            MuteState::AlwaysMuted => (true, None),
-            MuteState::Once { muted, key } => (muted, Some(key)),
-        };
+        let (muted, once) = (state.muted(), state.once());
         if once.is_some_and(|key| self.circumstances.session.is_done(&track.sid, key)) {
             return;
         }
@@ -360,7 +237,7 @@ impl Planner<'_> {
     }
 
     fn put_off(&mut self, decision: Decision, until: Timestamp, because: Because) {
-        self.plan.wake = earliest(self.plan.wake, Some(until));
+        self.plan.wake = smaller(self.plan.wake, Some(until));
         self.leave(decision, because);
     }
 
@@ -377,14 +254,14 @@ fn is_misplaced(track: &Track, wanted: Publishing) -> bool {
 
 /// The parts of an update, the permission first: a bad attribute never keeps a right open.
 fn apart(update: Update) -> Vec<Update> {
-    let Update { permission, name, metadata, attributes, withdraws, why } = update;
+    let Update { permission, name, metadata, attributes, withdraws, unpublishes, why } = update;
     let (permission_why, why): (Vec<_>, Vec<_>) =
         why.into_iter().partition(|decision| matches!(decision.field, Field::Publishing | Field::Flag(_)));
     let (name_why, why): (Vec<_>, Vec<_>) = why.into_iter().partition(|decision| decision.field == Field::Name);
     let (metadata_why, attributes_why): (Vec<_>, Vec<_>) =
         why.into_iter().partition(|decision| decision.field == Field::Metadata);
     let parts = [
-        Update { permission, withdraws, why: permission_why, ..Update::default() },
+        Update { permission, withdraws, unpublishes, why: permission_why, ..Update::default() },
         Update { name, why: name_why, ..Update::default() },
         Update { metadata, why: metadata_why, ..Update::default() },
         Update { attributes, why: attributes_why, ..Update::default() },

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use super::{
     field::{Decision, Field, Flag, RuleName, Value},
     line::Standing,
-    participant::{ALL_SOURCES, Participant},
-    rule::{Effect, Mute, Rule, Shape, earliest},
+    participant::{ALL_SOURCES, Participant, Publishing, number},
+    rule::{Effect, Mute, MuteState, Rule, Shape},
+    smaller,
 };
+use crate::api::Source;
 
 /// Where a rule stands in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl Resolver {
                     continue;
                 }
                 let (applies, changes) = rule.applies(participant, now);
-                self.next_change = earliest(self.next_change, changes);
+                self.next_change = smaller(self.next_change, changes);
                 if applies {
                     self.parts[member].matched = true;
                     self.hear(At { member, rule: number }, rule, line);
@@ -188,7 +190,7 @@ impl<'a> Resolution<'a> {
 
     /// What the participant may publish, and who says so.
     #[must_use]
-    pub fn publishing(&self) -> Option<(At, super::Publishing)> {
+    pub fn publishing(&self) -> Option<(At, Publishing)> {
         self.shaped(PUBLISHING, |shape| shape.publishing)
     }
 
@@ -212,8 +214,8 @@ impl<'a> Resolution<'a> {
 
     /// What tracks of a source shall be, and who says so.
     #[must_use]
-    pub fn mute(&self, source: crate::api::Source) -> Option<(At, super::MuteState)> {
-        let number = usize::from(super::participant::number(source)) - 1;
+    pub fn mute(&self, source: Source) -> Option<(At, MuteState)> {
+        let number = usize::from(number(source)) - 1;
         self.shaped(MUTES + number, |shape| shape.mute.map(|mute| mute.state))
     }
 
@@ -230,6 +232,49 @@ impl<'a> Resolution<'a> {
     #[must_use]
     pub fn standing(&self, at: At) -> &'a Standing {
         &self.line[at.member]
+    }
+
+    /// Everything that is decided, whether it is so already or not, by field.
+    #[must_use]
+    pub fn decisions(&self, participant: &Participant, now: Timestamp) -> Vec<Decision> {
+        let text = |value: &str| Value::Text(value.into());
+        let mut decided = Vec::new();
+        if let Some(at) = self.found.fields[PRESENCE] {
+            let wanted = self.removal().map_or(Value::Kept, |(_, revoke_tokens)| Value::Removed { revoke_tokens });
+            decided.push((at, Field::Presence, wanted, Value::Kept));
+        }
+        if let Some((at, wanted)) = self.publishing() {
+            let seen = Value::Publishing(participant.permission.publishing());
+            decided.push((at, Field::Publishing, Value::Publishing(wanted), seen));
+        }
+        for flag in Flag::ALL {
+            let Some((at, wanted)) = self.flag(flag) else { continue };
+            decided.push((at, Field::Flag(flag), Value::Flag(wanted), Value::Flag(flag.of(&participant.permission))));
+        }
+        if let Some((at, wanted)) = self.name() {
+            decided.push((at, Field::Name, Value::Text(Arc::clone(wanted)), text(&participant.name)));
+        }
+        if let Some((at, wanted)) = self.metadata() {
+            decided.push((at, Field::Metadata, Value::Text(Arc::clone(wanted)), text(&participant.metadata)));
+        }
+        for (at, key, wanted) in self.attributes() {
+            let wanted = wanted.map_or(Value::Absent, |wanted| Value::Text(Arc::clone(wanted)));
+            let seen = participant.attributes.get(&**key).map_or(Value::Absent, |value| text(value));
+            decided.push((at, Field::Attribute(Arc::clone(key)), wanted, seen));
+        }
+        for source in ALL_SOURCES {
+            let Some((at, state)) = self.mute(source) else { continue };
+            let mut tracks = participant.tracks.iter().filter(|track| track.source() == Some(source)).peekable();
+            let seen = match tracks.peek() {
+                None => Value::Absent,
+                Some(_) => Value::Muted(tracks.all(|track| track.muted)),
+            };
+            decided.push((at, Field::Mute(source), Value::Muted(state.muted()), seen));
+        }
+        decided.sort_by(|(_, a, ..), (_, b, ..)| a.cmp(b));
+        (decided.into_iter())
+            .map(|(at, field, wanted, seen)| self.decision(at, field, wanted, seen, participant, now))
+            .collect()
     }
 
     /// The full record of a decision: who decided and whom it overruled.

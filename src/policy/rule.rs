@@ -12,9 +12,10 @@ use super::{
     participant::{Participant, Publishing, Sources},
     pattern::Patterns,
     problem::{Path, Problem, Problems},
-    selector::{Defaults, Matching, Selector},
+    scope::{Guard, Scope},
+    selector::Defaults,
 };
-use crate::api::{Mode, MuteEffect, PermissionEffect, PolicyRule, Repeat, RoomPolicySpec, SetEffect, Source};
+use crate::api::{Mode, MuteEffect, PermissionEffect, PolicyRule, Repeat, RoomPolicySpec, SetEffect};
 
 /// LiveKit's limit on a name, in bytes (config.go, `max_participant_name_length`); keys and values of ours keep to it.
 const NAME_LIMIT: usize = 256;
@@ -32,6 +33,8 @@ pub struct Policy {
     pub priority: i32,
     /// Whether it acts.
     pub mode: Mode,
+    /// Whether it says nothing for now.
+    pub suspended: bool,
     /// The rooms it is for.
     pub rooms: Patterns,
     /// Its rules, in order.
@@ -50,6 +53,7 @@ impl Policy {
         let compiled = Self {
             priority: spec.priority,
             mode: spec.mode,
+            suspended: spec.suspend,
             rooms: Patterns::compile(&spec.rooms, &root.field("rooms"), &mut problems),
             rules: (spec.rules.iter().enumerate())
                 .filter_map(|(index, rule)| Rule::compile(&name, rule, &rules.index(index), &mut problems))
@@ -77,12 +81,7 @@ pub struct Rule {
     pub active_from: Option<Timestamp>,
     /// It exists until this moment.
     pub active_until: Option<Timestamp>,
-    selector: Selector,
-    except: Vec<Selector>,
-    /// A participant must not get into it by what it wrote itself.
-    guards_entry: bool,
-    /// A participant must not get out of it by what it wrote itself.
-    guards_exit: bool,
+    scope: Scope,
 }
 
 /// What a rule does.
@@ -139,6 +138,26 @@ pub enum MuteState {
     },
 }
 
+impl MuteState {
+    /// Muted or unmuted.
+    #[must_use]
+    pub const fn muted(self) -> bool {
+        match self {
+            Self::AlwaysMuted => true,
+            Self::Once { muted, .. } => muted,
+        }
+    }
+
+    /// What tells the effect from others, where it has one turn with each track.
+    #[must_use]
+    pub const fn once(self) -> Option<OnceKey> {
+        match self {
+            Self::AlwaysMuted => None,
+            Self::Once { key, .. } => Some(key),
+        }
+    }
+}
+
 /// Tells one OncePerTrack effect from another. A rule whose effect was edited is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OnceKey(u64);
@@ -146,30 +165,17 @@ pub struct OnceKey(u64);
 impl Rule {
     fn compile(policy: &ObjectName, spec: &PolicyRule, path: &Path<'_>, problems: &mut Problems) -> Option<Self> {
         let effect = effect(policy, spec, path, problems)?;
-        let defaults = if matches!(effect, Effect::Remove { .. }) { Defaults::REMOVE } else { Defaults::ACT };
-        let selector = Selector::compile(
-            spec.match_.as_ref().unwrap_or(&Default::default()),
-            defaults,
-            &path.field("match"),
-            problems,
-        );
-        if matches!(effect, Effect::Remove { .. }) && !selector.is_personal() {
+        let removes = matches!(effect, Effect::Remove { .. });
+        let defaults = if removes { Defaults::REMOVE } else { Defaults::ACT };
+        let trusts = spec.trust_self_updates.unwrap_or(false);
+        let guard = Guard { entry: !trusts && effect.favours(), exit: !trusts && effect.restricts() };
+        let scope = Scope::compile(spec.match_.as_ref(), &spec.except, defaults, guard, path, problems);
+        if removes && !scope.is_personal() {
             problems.add(
                 &path.field("remove"),
                 "needs identities, names, metadata or attributes in match; for everybody write identities: [{glob: \"*\"}]",
             );
         }
-        let excepts = path.field("except");
-        let except = (spec.except.iter().enumerate())
-            .map(|(index, except)| {
-                let path = excepts.index(index);
-                let except = Selector::compile(except, Defaults::EXCEPT, &path, problems);
-                if except.takes_everybody() {
-                    problems.add(&path, "would take everybody out of the rule: name whom it is for");
-                }
-                except
-            })
-            .collect();
         let active_from = spec.active_from.as_ref().map(|time| time.instant());
         let active_until = spec.active_until.as_ref().map(|time| time.instant());
         if let (Some(from), Some(until)) = (active_from, active_until)
@@ -177,17 +183,7 @@ impl Rule {
         {
             problems.add(&path.field("activeUntil"), "must be later than activeFrom");
         }
-        let trusts = spec.trust_self_updates.unwrap_or(false);
-        Some(Self {
-            name: spec.name.as_str().into(),
-            guards_entry: !trusts && effect.favours(),
-            guards_exit: !trusts && effect.restricts(),
-            selector,
-            except,
-            active_from,
-            active_until,
-            effect,
-        })
+        Some(Self { name: spec.name.as_str().into(), scope, active_from, active_until, effect })
     }
 
     /// Whether the rule exists at a moment.
@@ -199,39 +195,7 @@ impl Rule {
     /// Whether the rule is about a participant, and when that changes by itself.
     #[must_use]
     pub fn applies(&self, participant: &Participant, now: Timestamp) -> (bool, Option<Timestamp>) {
-        // Self-asserted data never works in a participant's own favour.
-        let may_write = participant.permission.can_update_metadata;
-        if self.guards_entry && may_write && self.selector.reads_self_asserted() {
-            return (false, None);
-        }
-        let matching = self.selector.matches(participant, now);
-        if matching == Matching::No {
-            return (false, None);
-        }
-        let mut escape: Option<Timestamp> = None;
-        for except in &self.except {
-            if self.guards_exit && may_write && except.reads_self_asserted() {
-                continue;
-            }
-            match except.matches(participant, now) {
-                Matching::Yes => return (false, None),
-                Matching::No => {}
-                Matching::From(moment) => escape = earliest(escape, Some(moment)),
-            }
-        }
-        match matching {
-            Matching::From(moment) if escape.is_some_and(|escape| escape <= moment) => (false, None),
-            Matching::From(moment) => (false, Some(moment)),
-            Matching::Yes | Matching::No => (true, escape),
-        }
-    }
-}
-
-/// The earlier of two moments that may not be.
-pub(super) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, other) => one.or(other),
+        self.scope.contains(participant, now)
     }
 }
 
@@ -255,7 +219,7 @@ impl Effect {
             Self::Shape(shape) => {
                 shape.flags.contains(&Some(false))
                     || shape.publishing.is_some_and(|publishing| publishing != Publishing::Everything)
-                    || shape.mute.is_some_and(|mute| !matches!(mute.state, MuteState::Once { muted: false, .. }))
+                    || shape.mute.is_some_and(|mute| mute.state.muted())
             }
         }
     }
@@ -269,7 +233,7 @@ fn effect(policy: &ObjectName, spec: &PolicyRule, path: &Path<'_>, problems: &mu
         }
         return Some(Effect::Remove { revoke_tokens: remove.revoke_tokens.unwrap_or(true) });
     }
-    if !keep && spec.set.is_none() && spec.mute.is_none() {
+    if !keep && spec.set.as_ref().is_none_or(sets_nothing) && spec.mute.is_none() {
         problems.add(path, "has no effect: add set, mute, keep: true or remove: {}");
         return None;
     }
@@ -278,6 +242,11 @@ fn effect(policy: &ObjectName, spec: &PolicyRule, path: &Path<'_>, problems: &mu
     shape.mute =
         spec.mute.as_ref().and_then(|mute| compile_mute(policy, &spec.name, mute, &path.field("mute"), problems));
     Some(Effect::Shape(shape))
+}
+
+fn sets_nothing(set: &SetEffect) -> bool {
+    let permission = set.permission.clone().unwrap_or_default();
+    permission == PermissionEffect::default() && SetEffect { permission: None, ..set.clone() } == SetEffect::default()
 }
 
 fn shape(set: &SetEffect, path: &Path<'_>, problems: &mut Problems) -> Shape {
@@ -354,13 +323,13 @@ fn compile_mute(
             );
             return None;
         }
-        (muted, _) => MuteState::Once { muted, key: OnceKey::of(policy, rule, &spec.sources, muted) },
+        (muted, _) => MuteState::Once { muted, key: OnceKey::of(policy, rule, sources, muted) },
     };
     Some(Mute { sources, state })
 }
 
 impl OnceKey {
-    fn of(policy: &ObjectName, rule: &str, sources: &[Source], muted: bool) -> Self {
+    fn of(policy: &ObjectName, rule: &str, sources: Sources, muted: bool) -> Self {
         let mut hasher = DefaultHasher::new();
         (policy, rule, sources, muted).hash(&mut hasher);
         Self(hasher.finish())

@@ -16,8 +16,10 @@ pub struct Selector {
     names: Option<Patterns>,
     metadata: Option<Patterns>,
     attributes: Vec<AttributeTest>,
-    kinds: Option<Vec<Kind>>,
-    states: Option<Vec<State>>,
+    /// One bit a kind, so that most participants are passed over at once.
+    kinds: u8,
+    /// One bit a state.
+    states: u8,
     publishing: Sources,
     joined_for: Option<SignedDuration>,
     hidden: bool,
@@ -49,24 +51,36 @@ pub enum Matching {
     From(Timestamp),
 }
 
+/// Every kind, also those that this version does not know.
+const ANY_KIND: u8 = 0xff;
+const ANY_STATE: u8 = 0b111;
+
+const fn kind_bit(kind: Kind) -> u8 {
+    1 << kind as u8
+}
+
+const fn state_bit(state: State) -> u8 {
+    1 << state as u8
+}
+
 /// What a selector takes where the manifest says nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Defaults {
-    /// Kinds, where none are named; `None` is any kind, also one that this version does not know.
-    pub kinds: Option<&'static [Kind]>,
-    /// States, where none are named; `None` is any.
-    pub states: Option<&'static [State]>,
+    /// Kinds, where none are named; an empty list is any kind, also one that this version does not know.
+    pub kinds: &'static [Kind],
+    /// States, where none are named; an empty list is any.
+    pub states: &'static [State],
     /// Whether hidden participants and forwarded copies are seen without `include`.
     pub sees_all: bool,
 }
 
 impl Defaults {
     /// For a rule that sets or mutes.
-    pub const ACT: Self = Self { kinds: Some(&[Kind::Standard]), states: Some(&[State::Active]), sees_all: false };
+    pub const ACT: Self = Self { kinds: &[Kind::Standard], states: &[State::Active], sees_all: false };
     /// For a rule that removes: a participant must not get as far as Active.
-    pub const REMOVE: Self = Self { kinds: Some(&[Kind::Standard]), states: None, sees_all: false };
+    pub const REMOVE: Self = Self { kinds: &[Kind::Standard], states: &[], sees_all: false };
     /// For an exception.
-    pub const EXCEPT: Self = Self { kinds: None, states: None, sees_all: true };
+    pub const EXCEPT: Self = Self { kinds: &[], states: &[], sees_all: true };
 }
 
 impl Selector {
@@ -79,8 +93,8 @@ impl Selector {
             names: patterns(&spec.names, "names"),
             metadata: patterns(&spec.metadata, "metadata"),
             attributes: attribute_tests(&spec.attributes, &path.field("attributes"), problems),
-            kinds: named_or(&spec.kinds, defaults.kinds),
-            states: named_or(&spec.states, defaults.states),
+            kinds: mask(&spec.kinds, defaults.kinds, ANY_KIND, kind_bit),
+            states: mask(&spec.states, defaults.states, ANY_STATE, state_bit),
             publishing: spec.publishing.iter().copied().collect(),
             joined_for: spec
                 .joined_for
@@ -107,25 +121,33 @@ impl Selector {
     #[must_use]
     pub fn takes_everybody(&self) -> bool {
         !self.is_personal()
-            && self.kinds.is_none()
-            && self.states.is_none()
+            && self.kinds == ANY_KIND
+            && self.states == ANY_STATE
             && self.publishing.is_empty()
             && self.joined_for.is_none()
     }
 
-    /// Whether it matches a participant now. The cheap tests come first, the one that changes by itself last.
+    /// Whether it matches a participant now.
     #[must_use]
     pub fn matches(&self, participant: &Participant, now: Timestamp) -> Matching {
-        let known = |kinds: &Vec<Kind>| participant.kind.is_some_and(|kind| kinds.contains(&kind));
-        let holds = self.kinds.as_ref().is_none_or(known)
-            && self.states.as_ref().is_none_or(|states| states.contains(&participant.state))
+        match self.matches_whatever_is_asserted(participant, now) {
+            Matching::No => Matching::No,
+            _ if !self.asserted_matches(participant) => Matching::No,
+            matching => matching,
+        }
+    }
+
+    /// Whether it matches a participant now, or would if the participant had another name, metadata or attributes.
+    #[must_use]
+    pub(super) fn matches_whatever_is_asserted(&self, participant: &Participant, now: Timestamp) -> Matching {
+        // A kind that this version does not know has no bit of its own.
+        let kind = participant.kind.map_or(1 << 7, kind_bit);
+        let holds = self.kinds & kind != 0
+            && self.states & state_bit(participant.state) != 0
             && (self.hidden || !participant.permission.hidden)
             && (self.forwarded || !participant.forwarded)
             && self.identities.as_ref().is_none_or(|patterns| patterns.matches(&participant.identity))
-            && self.names.as_ref().is_none_or(|patterns| patterns.matches(&participant.name))
-            && self.attributes.iter().all(|test| test.holds(participant))
-            && (self.publishing.is_empty() || self.publishes(participant))
-            && self.metadata.as_ref().is_none_or(|patterns| patterns.matches(&participant.metadata));
+            && (self.publishing.is_empty() || self.publishes(participant));
         match self.joined_for {
             _ if !holds => Matching::No,
             None => Matching::Yes,
@@ -135,6 +157,12 @@ impl Selector {
                 Err(_) => Matching::No,
             },
         }
+    }
+
+    fn asserted_matches(&self, participant: &Participant) -> bool {
+        self.attributes.iter().all(|test| test.holds(participant))
+            && self.names.as_ref().is_none_or(|patterns| patterns.matches(&participant.name))
+            && self.metadata.as_ref().is_none_or(|patterns| patterns.matches(&participant.metadata))
     }
 
     fn publishes(&self, participant: &Participant) -> bool {
@@ -153,8 +181,14 @@ impl AttributeTest {
     }
 }
 
-fn named_or<T: Copy>(named: &[T], default: Option<&[T]>) -> Option<Vec<T>> {
-    if named.is_empty() { default.map(Into::into) } else { Some(named.into()) }
+/// The bits of what is named, or else of the default, or else of anything.
+fn mask<T: Copy>(named: &[T], default: &[T], any: u8, bit: fn(T) -> u8) -> u8 {
+    let bits = |list: &[T]| list.iter().fold(0, |mask, one| mask | bit(*one));
+    match (named, default) {
+        ([], []) => any,
+        ([], default) => bits(default),
+        (named, _) => bits(named),
+    }
 }
 
 fn attribute_tests(specs: &[AttributeMatch], path: &Path<'_>, problems: &mut Problems) -> Vec<AttributeTest> {

@@ -1,7 +1,7 @@
 //! What is remembered of one participant's session, because LiveKit does not show it.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -10,9 +10,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
+    action::{Action, Update},
     field::{Decision, Field, Value},
-    participant::{Participant, Sources},
-    plan::{Action, Update},
+    participant::{ALL_SOURCES, Participant, Sources},
     rule::OnceKey,
 };
 
@@ -33,8 +33,11 @@ const LAST_WITHDRAWAL: usize = 3;
 #[derive(Clone, Debug, Default)]
 pub struct Session {
     corrections: Vec<(Field, Corrections)>,
-    withdrawn: Vec<(Sources, String)>,
-    done_once: BTreeSet<(String, OnceKey)>,
+    /// What was withdrawn for a moment, each time.
+    withdrawals: Vec<Sources>,
+    /// The tracks that were unpublished by that.
+    unpublished: Vec<String>,
+    done_once: BTreeMap<String, Vec<OnceKey>>,
     refusals: Vec<Refusal>,
     apart: bool,
 }
@@ -66,33 +69,36 @@ impl Session {
     /// Whether a OncePerTrack effect has had its turn with a track.
     #[must_use]
     pub fn is_done(&self, track: &str, key: OnceKey) -> bool {
-        // A range, because a lookup by (&str, key) in a set of (String, key) would have to allocate.
-        !self.done_once.is_empty() && self.done_once.iter().any(|(done, done_key)| done == track && *done_key == key)
+        self.done_once.get(track).is_some_and(|keys| keys.contains(&key))
     }
 
     /// Notes that OncePerTrack effects have had their turn with a track.
     pub fn set_done(&mut self, track: &str, keys: impl IntoIterator<Item = OnceKey>) {
-        self.done_once.extend(keys.into_iter().map(|key| (track.to_owned(), key)));
+        for key in keys {
+            if !self.is_done(track, key) {
+                self.done_once.entry(track.to_owned()).or_default().push(key);
+            }
+        }
     }
 
     /// Forgets tracks that are no more.
     pub fn retain_tracks(&mut self, participant: &Participant) {
-        self.done_once.retain(|(done, _)| participant.tracks.iter().any(|track| track.sid == *done));
+        let is_there = |sid: &String| participant.tracks.iter().any(|track| track.sid == *sid);
+        self.done_once.retain(|sid, _| is_there(sid));
+        self.unpublished.retain(is_there);
     }
 
     /// Whether a source was withdrawn because of this track before.
     #[must_use]
-    pub(super) fn has_withdrawn(&self, track: &str) -> bool {
-        self.withdrawn.iter().any(|(_, withdrawn)| withdrawn == track)
+    pub(super) fn has_unpublished(&self, track: &str) -> bool {
+        self.unpublished.iter().any(|unpublished| unpublished == track)
     }
 
     /// Sources that were withdrawn so often that they are not given back in this session.
     #[must_use]
     pub(super) fn stays_withdrawn(&self) -> Sources {
-        self.withdrawn
-            .iter()
-            .filter(|(source, _)| self.withdrawn.iter().filter(|(other, _)| other == source).count() >= LAST_WITHDRAWAL)
-            .fold(Sources::NONE, |all, (source, _)| all.with(*source))
+        let times = |source| self.withdrawals.iter().filter(|withdrawn| withdrawn.contains(source)).count();
+        ALL_SOURCES.into_iter().filter(|source| times(*source) >= LAST_WITHDRAWAL).collect()
     }
 
     /// Whether a combined update was refused, so that its parts go one by one.
@@ -118,8 +124,12 @@ impl Session {
             Action::Remove { .. } => {}
             Action::Mute { track, once, .. } => self.set_done(track, *once),
             Action::Update(update) => {
-                self.withdrawn.extend(update.withdraws.iter().cloned());
-                for decision in update.why.iter().filter(|decision| !is_narrowing(decision)) {
+                if !update.withdraws.is_empty() {
+                    self.withdrawals.push(update.withdraws);
+                    self.unpublished.extend(update.unpublishes.iter().cloned());
+                }
+                // What is never put off does not count either: it would only put off the rest.
+                for decision in update.why.iter().filter(|decision| !narrows(update, decision)) {
                     self.correct(&decision.field, now);
                 }
             }
@@ -172,19 +182,16 @@ fn within(earlier: Timestamp, later: Timestamp, span: Duration) -> bool {
 
 fn fingerprint(update: &Update) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&update.name, &update.metadata, &update.attributes).hash(&mut hasher);
-    if let Some(permission) = update.permission {
-        format!("{permission:?}").hash(&mut hasher);
-    }
+    (&update.permission, &update.name, &update.metadata, &update.attributes).hash(&mut hasher);
     hasher.finish()
 }
 
-/// Whether carrying out a decision takes something away. That is never put off.
-#[must_use]
-pub(super) fn is_narrowing(decision: &Decision) -> bool {
-    match (&decision.wanted, &decision.seen) {
-        (Value::Removed { .. } | Value::Flag(false) | Value::Muted(true), _) => true,
-        (Value::Publishing(wanted), Value::Publishing(seen)) => wanted.within(*seen),
+/// Whether an update only takes something away where it carries out this decision.
+fn narrows(update: &Update, decision: &Decision) -> bool {
+    match (&decision.wanted, &decision.seen, update.permission) {
+        (Value::Flag(wanted), ..) => !wanted,
+        // Not what is wanted in the end: what is sent may be less for a while.
+        (_, Value::Publishing(seen), Some(permission)) => permission.publishing().within(*seen),
         _ => false,
     }
 }

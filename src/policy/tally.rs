@@ -1,131 +1,243 @@
-//! Interim.
-use super::{Because, Circumstances, Decision, Line, ObjectName, Participant, Resolver, plan};
+//! What a room contributes to the status of each policy that speaks in it.
+
+use std::collections::BTreeSet;
+
+use super::{
+    action::{Because, Circumstances, Plan},
+    field::{Decision, ObjectName},
+    line::{Line, Place, Standing},
+    participant::Participant,
+    plan::plan,
+    resolve::{Part, Resolver},
+    smaller,
+};
 use crate::api::Sample;
-/// Interim.
+
+/// The most samples a status has.
+const MAX_SAMPLES: usize = 20;
+/// The most characters of a value that stand in a sample.
+const MAX_CHARACTERS: usize = 64;
+
+/// What one or more rooms say of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Tally {
+pub struct PolicyTally {
+    /// Rooms in which it speaks.
+    pub rooms: u32,
+    /// Participants that one of its rules matches.
     pub participants: u32,
+    /// Of those, the ones for whom everything that it decides is as it says.
     pub compliant: u32,
+    /// Of those, the ones for whom something is still to be done.
     pub pending: u32,
+    /// Of those, the ones for whom something cannot be done.
     pub failed: u32,
+    /// If it is audited: fields of those that it decides and that are not as it says.
     pub violations: u32,
+    /// It decided something for somebody.
     pub decided: bool,
-    pub overruled_by: Option<ObjectName>,
+    /// Who overruled it; of several, who stands first in the line.
+    pub overruled_by: Option<Place>,
+    /// Why something cannot be done; of several reasons the first in the alphabet, so that it stays the same.
     pub failure: Option<String>,
+    /// It wants tracks unmuted that the server does not let be unmuted.
     pub remote_unmute_disabled: bool,
-    pub samples: Vec<Sample>,
+    /// What is not as declared: the first 20.
+    pub samples: BTreeSet<Sample>,
 }
-#[allow(missing_docs)]
-impl Tally {
-    pub fn merge(&mut self, o: &Self) {
-        self.participants += o.participants;
-        self.compliant += o.compliant;
-        self.pending += o.pending;
-        self.failed += o.failed;
-        self.violations += o.violations;
-        self.decided |= o.decided;
-        if self.overruled_by.is_none() {
-            self.overruled_by.clone_from(&o.overruled_by);
+
+impl PolicyTally {
+    /// Adds what other rooms say. In which order rooms are added is irrelevant.
+    pub fn merge(&mut self, other: Self) {
+        self.rooms += other.rooms;
+        self.participants += other.participants;
+        self.compliant += other.compliant;
+        self.pending += other.pending;
+        self.failed += other.failed;
+        self.violations += other.violations;
+        self.decided |= other.decided;
+        self.remote_unmute_disabled |= other.remote_unmute_disabled;
+        self.overruled_by = smaller(self.overruled_by.take(), other.overruled_by);
+        self.failure = smaller(self.failure.take(), other.failure);
+        for sample in other.samples {
+            self.sample(sample);
         }
-        if self.failure.is_none() {
-            self.failure.clone_from(&o.failure);
-        }
-        self.remote_unmute_disabled |= o.remote_unmute_disabled;
-        self.samples.extend(o.samples.iter().cloned());
-        self.samples.sort();
-        self.samples.truncate(20);
     }
+
+    /// Who decides everything that the policy speaks of; `None` where it has a say or matches nobody.
+    #[must_use]
     pub fn overridden_by(&self) -> Option<&ObjectName> {
-        if self.decided { None } else { self.overruled_by.as_ref() }
+        let overruled = self.overruled_by.as_ref().filter(|_| !self.decided)?;
+        Some(overruled.name())
+    }
+
+    fn sample(&mut self, sample: Sample) {
+        self.samples.insert(sample);
+        if self.samples.len() > MAX_SAMPLES {
+            self.samples.pop_last();
+        }
+    }
+
+    /// Notes the part it had in the resolution of a participant.
+    fn took_part(&mut self, part: Part, line: &[Standing]) {
+        self.participants += 1;
+        self.decided |= part.decided;
+        let by = part.overruled_by.map(|member| &line[member].place);
+        if by.is_some_and(|by| self.overruled_by.as_ref().is_none_or(|first| by < first)) {
+            self.overruled_by = by.cloned();
+        }
     }
 }
-/// Interim.
+
+/// Counts the participants of one room.
 #[derive(Debug)]
 pub struct RoomTally<'a> {
     room: &'a str,
     line: &'a Line,
-    parts: Vec<(ObjectName, Tally)>,
+    /// By their number in the line.
+    enforced: Vec<PolicyTally>,
+    /// By the number of their line.
+    audited: Vec<PolicyTally>,
+    /// What has become of one participant for each policy of the line; kept for its memory.
+    outcomes: Vec<Outcome>,
 }
-#[allow(missing_docs)]
+
+/// How far a policy is enforced on a participant, from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Compliant,
+    Pending,
+    Failed,
+}
+
 impl<'a> RoomTally<'a> {
+    /// Begins to count in a room.
+    #[must_use]
     pub fn new(room: &'a str, line: &'a Line) -> Self {
-        let names = line
-            .enforced
-            .iter()
-            .map(|s| s.policy.name.clone())
-            .chain(line.audited.iter().map(|a| a.members[a.subject].policy.name.clone()));
-        Self { room, line, parts: names.map(|n| (n, Tally::default())).collect() }
+        let zero = PolicyTally { rooms: 1, ..PolicyTally::default() };
+        Self {
+            room,
+            line,
+            enforced: vec![zero.clone(); line.enforced.len()],
+            audited: vec![zero; line.audited.len()],
+            outcomes: Vec::new(),
+        }
     }
-    pub fn add(&mut self, resolver: &mut Resolver, p: &Participant, c: Circumstances<'_>, failure: Option<&str>) {
-        let r = resolver.resolve(&self.line.enforced, p, c.now);
-        let planned = plan(&r, p, c);
-        for (i, part) in r.parts().iter().enumerate() {
+
+    /// Counts a participant, and answers the plan it was judged by. `failure` is what the last request for the
+    /// participant failed with, if it is not to be sent again soon: then what the plan would do counts as failed.
+    pub fn add(
+        &mut self,
+        resolver: &mut Resolver,
+        participant: &Participant,
+        circumstances: Circumstances<'_>,
+        failure: Option<&str>,
+    ) -> Plan {
+        let plan = self.add_enforced(resolver, participant, circumstances, failure);
+        for (line, tally) in self.line.audited.iter().zip(&mut self.audited) {
+            let resolution = resolver.resolve(&line.members, participant, circumstances.now);
+            let part = resolution.parts()[line.subject];
             if !part.matched {
                 continue;
             }
-            let name = &self.line.enforced[i].policy.name;
-            let t = &mut self.parts[i].1;
-            t.participants += 1;
-            t.decided |= part.decided;
-            if let Some(w) = part.overruled_by {
-                t.overruled_by.get_or_insert_with(|| self.line.enforced[w].policy.name.clone());
+            tally.took_part(part, &line.members);
+            let subject = &line.members[line.subject].policy.name;
+            let plan = self::plan(&resolution, participant, circumstances);
+            // Whether it would be done now or later is the same to somebody who does nothing.
+            let before = tally.violations;
+            for decision in decisions(&plan).filter(|decision| decision.by.policy == *subject) {
+                tally.violations += 1;
+                sample(tally, self.room, participant, decision, None);
             }
-            let mine = |d: &&Decision| d.by.policy == *name;
-            let mut failed = false;
-            let mut pending = false;
-            let sample = |d: &Decision, m: Option<String>| Sample {
-                room: self.room.into(),
-                identity: p.identity.clone(),
-                rule: Some(d.by.rule.to_string()),
-                field: d.field.to_string(),
-                wanted: Some(d.wanted.to_string().chars().take(64).collect()),
-                seen: Some(d.seen.to_string().chars().take(64).collect()),
-                message: m,
-            };
-            for d in planned.actions.iter().flat_map(super::Action::why).filter(mine) {
-                if failure.is_some() {
-                    failed = true;
-                    t.failure = failure.map(Into::into);
-                } else {
-                    pending = true;
-                }
-                t.samples.push(sample(d, failure.map(Into::into)));
-            }
-            for o in planned.open.iter().filter(|o| mine(&&o.decision)) {
-                match &o.because {
-                    Because::Refused(m) => {
-                        failed = true;
-                        t.failure = Some(m.to_string());
-                        t.samples.push(sample(&o.decision, Some(m.to_string())));
-                    }
-                    Because::RemoteUnmuteDisabled => {
-                        failed = true;
-                        t.remote_unmute_disabled = true;
-                        t.samples.push(sample(&o.decision, None));
-                    }
-                    Because::StaysWithdrawn => {
-                        failed = true;
-                        t.samples.push(sample(&o.decision, None));
-                    }
-                    _ => {
-                        pending = true;
-                        t.samples.push(sample(&o.decision, None));
-                    }
-                }
-            }
-            if failed {
-                t.failed += 1
-            } else if pending {
-                t.pending += 1
-            } else {
-                t.compliant += 1
-            }
-            t.samples.sort();
-            t.samples.truncate(20);
+            tally.compliant += u32::from(tally.violations == before);
         }
+        plan
     }
-    pub fn into_parts(self) -> Vec<(ObjectName, Tally)> {
-        self.parts
+
+    fn add_enforced(
+        &mut self,
+        resolver: &mut Resolver,
+        participant: &Participant,
+        circumstances: Circumstances<'_>,
+        failure: Option<&str>,
+    ) -> Plan {
+        let line = &self.line.enforced;
+        let resolution = resolver.resolve(line, participant, circumstances.now);
+        let plan = self::plan(&resolution, participant, circumstances);
+        self.outcomes.clear();
+        self.outcomes.resize(line.len(), Outcome::Compliant);
+        let mut note = |decision: &Decision, outcome: Outcome, message: Option<&str>, because: Option<&Because>| {
+            let found = line.iter().position(|standing| standing.policy.name == decision.by.policy);
+            let Some(member) = found else { return };
+            let tally = &mut self.enforced[member];
+            self.outcomes[member] = self.outcomes[member].max(outcome);
+            match because {
+                Some(Because::RemoteUnmuteDisabled) => tally.remote_unmute_disabled = true,
+                // A participant must not make a policy fail by what it does itself.
+                Some(Because::StaysWithdrawn) => {}
+                _ if outcome == Outcome::Failed => {
+                    let failure = message.map(|message| format!("{}: {message}", decision.field));
+                    tally.failure = smaller(tally.failure.take(), failure);
+                }
+                _ => {}
+            }
+            sample(tally, self.room, participant, decision, message);
+        };
+        let acting = if failure.is_some() { Outcome::Failed } else { Outcome::Pending };
+        for decision in plan.actions.iter().flat_map(|action| action.why()) {
+            note(decision, acting, failure, None);
+        }
+        for open in &plan.open {
+            let message = open.because.to_string();
+            note(&open.decision, outcome_of(&open.because), Some(&message), Some(&open.because));
+        }
+        for ((part, outcome), tally) in resolution.parts().iter().zip(&self.outcomes).zip(&mut self.enforced) {
+            if part.matched {
+                tally.took_part(*part, line);
+                *match outcome {
+                    Outcome::Compliant => &mut tally.compliant,
+                    Outcome::Pending => &mut tally.pending,
+                    Outcome::Failed => &mut tally.failed,
+                } += 1;
+            }
+        }
+        plan
     }
+
+    /// What the room says of each policy, enforced or audited.
+    pub fn into_parts(self) -> impl Iterator<Item = (ObjectName, PolicyTally)> + use<'a> {
+        let audited = self.line.audited.iter().map(|line| &line.members[line.subject]);
+        let standings = self.line.enforced.iter().chain(audited);
+        standings.map(|standing| standing.policy.name.clone()).zip(self.enforced.into_iter().chain(self.audited))
+    }
+}
+
+/// What a plan says is not as declared.
+fn decisions(plan: &Plan) -> impl Iterator<Item = &Decision> {
+    plan.actions.iter().flat_map(|action| action.why()).chain(plan.open.iter().map(|open| &open.decision))
+}
+
+fn outcome_of(because: &Because) -> Outcome {
+    match because {
+        Because::Damped(_) | Because::JustRemoved(_) | Because::Unknown => Outcome::Pending,
+        Because::Refused(_) | Because::StaysWithdrawn | Because::RemoteUnmuteDisabled => Outcome::Failed,
+    }
+}
+
+fn sample(tally: &mut PolicyTally, room: &str, participant: &Participant, decision: &Decision, message: Option<&str>) {
+    let identity = participant.identity.as_str();
+    let last = tally.samples.last().filter(|_| tally.samples.len() == MAX_SAMPLES);
+    // Most of many would only be thrown away again.
+    if last.is_some_and(|last| (last.room.as_str(), last.identity.as_str()) < (room, identity)) {
+        return;
+    }
+    let cut = |value: &super::Value| Some(value.to_string().chars().take(MAX_CHARACTERS).collect());
+    tally.sample(Sample {
+        room: room.to_owned(),
+        identity: identity.to_owned(),
+        rule: Some(decision.by.rule.to_string()),
+        field: decision.field.to_string(),
+        wanted: cut(&decision.wanted),
+        seen: cut(&decision.seen),
+        message: message.map(Into::into),
+    });
 }

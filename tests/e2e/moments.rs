@@ -16,9 +16,7 @@ fn in_seconds(seconds: i64) -> Timestamp {
 #[tokio::test]
 async fn joined_for_acts_when_the_time_has_come() {
     let stage = Stage::set().await;
-    stage
-        .policy("late", "hall-", "\n- name: late\n  match: {joinedFor: 4s}\n  set: {attributes: {seat: taken}}")
-        .await;
+    stage.policy("late", "hall-", "\n- name: late\n  match: {joinedFor: 4s}\n  set: {attributes: {seat: taken}}").await;
     let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
     let at = guest.wait_for(SOON, |info| info.attributes.contains_key("seat")).await;
     let age = at.duration_since(guest.connected_at());

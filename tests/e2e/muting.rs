@@ -35,7 +35,11 @@ async fn mute_always_comes_back_after_the_participant_unmutes() {
     guest.wait_published(&camera, SOON).await;
     guest.mute(&track, false).await;
     eventually(Duration::from_secs(20), "muted again", async || {
-        if stage.proxy.count("MutePublishedTrack") >= 2 && is_muted(&stage, &track).await { Ok(()) } else { Err("not yet") }
+        if stage.proxy.count("MutePublishedTrack") >= 2 && is_muted(&stage, &track).await {
+            Ok(())
+        } else {
+            Err("not yet")
+        }
     })
     .await;
     assert!(!is_muted(&stage, &camera).await, "only what is named is muted");
@@ -99,7 +103,11 @@ async fn unmute_is_reported_and_not_retried_where_the_server_forbids_it() {
     stage.cluster.apply(&policy.to_string()).await;
     eventually(SOON, "the condition", async || {
         let policy = stage.get("roompolicy", "loud").await;
-        if policy["status"].to_string().contains("RemoteUnmuteDisabled") { Ok(()) } else { Err(policy["status"].to_string()) }
+        if policy["status"].to_string().contains("RemoteUnmuteDisabled") {
+            Ok(())
+        } else {
+            Err(policy["status"].to_string())
+        }
     })
     .await;
     let resyncs = stage.proxy.count("ListParticipants");
@@ -108,7 +116,11 @@ async fn unmute_is_reported_and_not_retried_where_the_server_forbids_it() {
     assert_eq!(stage.proxy.count("MutePublishedTrack"), 1, "asked once");
     eventually(Duration::from_secs(40), "the feature", async || {
         let server = stage.get("livekitserver", "main").await;
-        if server["status"]["features"]["remoteUnmute"] == "Unsupported" { Ok(()) } else { Err(server["status"].to_string()) }
+        if server["status"]["features"]["remoteUnmute"] == "Unsupported" {
+            Ok(())
+        } else {
+            Err(server["status"].to_string())
+        }
     })
     .await;
 }

@@ -48,7 +48,9 @@ async fn what_claims_to_be_something_else_is_unpublished_and_the_third_time_for_
         let voice = liar.publish("audio", "CAMERA", "not a camera").await;
         let webhook = stage
             .relay
-            .wait_for(SOON, |webhook| webhook.event == "track_published" && webhook.json["track"]["sid"] == voice.as_str())
+            .wait_for(SOON, |webhook| {
+                webhook.event == "track_published" && webhook.json["track"]["sid"] == voice.as_str()
+            })
             .await;
         let at = liar.wait_unpublished(&voice, SOON).await;
         println!("unpublished {:#} after its webhook", at.duration_since(webhook.call.arrived));
@@ -63,7 +65,9 @@ async fn what_claims_to_be_something_else_is_unpublished_and_the_third_time_for_
     usher_testkit::eventually(Duration::from_secs(45), "the sample", async || {
         let samples = stage.get("roompolicy", "sources").await["status"]["samples"].take();
         let named = samples.as_array().is_some_and(|samples| {
-            samples.iter().any(|sample| sample["identity"] == "liar" && sample["message"].to_string().contains("withdrawn"))
+            samples
+                .iter()
+                .any(|sample| sample["identity"] == "liar" && sample["message"].to_string().contains("withdrawn"))
         });
         if named { Ok(()) } else { Err(samples.to_string()) }
     })

@@ -48,7 +48,12 @@ async fn with_trust_in_self_updates_it_can() {
 }
 
 /// Lets another admin undo what the operator does, as soon as it has, for a while; how often the operator put it right.
-async fn fight(stage: &Stage, undo: serde_json::Value, is_ours: impl Fn(&usher_testkit::Info) -> bool, rounds: usize) -> usize {
+async fn fight(
+    stage: &Stage,
+    undo: serde_json::Value,
+    is_ours: impl Fn(&usher_testkit::Info) -> bool,
+    rounds: usize,
+) -> usize {
     let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
     let mut corrected = 0;
     for _ in 0..rounds {

@@ -42,7 +42,9 @@ async fn priority_then_the_servers_namespace_then_name_decide_field_by_field() {
         ])
         .await;
     let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
-    let has = |wanted: &'static str| move |info: &usher_testkit::Info| info.attributes.get("badge").is_some_and(|badge| badge == wanted);
+    let has = |wanted: &'static str| {
+        move |info: &usher_testkit::Info| info.attributes.get("badge").is_some_and(|badge| badge == wanted)
+    };
 
     stage.cluster.apply(&policy(&tenant, "a-tenant", &home, 0, &badge("tenant"))).await;
     wait(&stage, &tenant, "a-tenant").await;
@@ -57,7 +59,8 @@ async fn priority_then_the_servers_namespace_then_name_decide_field_by_field() {
     stage.cluster.apply(&policy(&tenant, "b-tenant", &home, 5, &badge("urgent"))).await;
     guest.wait_for(SOON, |info| has("urgent")(info) && info.name == "Home").await;
     eventually(Duration::from_secs(10), "Overridden", async || {
-        let text = stage.cluster.kubectl(&["get", "roompolicy", "a-tenant", "-n", &tenant, "-o", "json"], None).await.ok();
+        let text =
+            stage.cluster.kubectl(&["get", "roompolicy", "a-tenant", "-n", &tenant, "-o", "json"], None).await.ok();
         let policy: Value = serde_json::from_str(&text).expect("JSON");
         let conditions = policy["status"]["conditions"].as_array().cloned().unwrap_or_default();
         let overridden = conditions.iter().find(|condition| condition["type"] == "Overridden");
@@ -70,7 +73,11 @@ async fn priority_then_the_servers_namespace_then_name_decide_field_by_field() {
 
     // Suspending the winner lets the next speak, deleting that one the third.
     let suspend = r#"{"spec":{"suspend":true}}"#;
-    stage.cluster.kubectl(&["patch", "roompolicy", "b-tenant", "-n", &tenant, "--type=merge", "-p", suspend], None).await.ok();
+    stage
+        .cluster
+        .kubectl(&["patch", "roompolicy", "b-tenant", "-n", &tenant, "--type=merge", "-p", suspend], None)
+        .await
+        .ok();
     guest.wait_for(SOON, has("home")).await;
     stage.kubectl(&["delete", "roompolicy", "z-home"]).await;
     guest.wait_for(SOON, has("tenant")).await;

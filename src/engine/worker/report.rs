@@ -18,7 +18,7 @@ use crate::{
         service::RoomService,
         view::{Health, PolicyReport, ServerReport, ServerView},
     },
-    policy::{Circumstances, Line, ObjectName, Policy, RoomTally, Tally},
+    policy::{Circumstances, Line, ObjectName, Policy, PolicyTally, RoomTally},
 };
 
 /// A report comes at most this often.
@@ -44,7 +44,7 @@ pub(super) struct Ledger {
 #[derive(Default)]
 struct Account {
     participants: usize,
-    tallies: BTreeMap<ObjectName, Tally>,
+    tallies: BTreeMap<ObjectName, PolicyTally>,
 }
 
 /// The version of a policy that is in force.
@@ -171,10 +171,10 @@ impl<S: RoomService> Worker<S> {
                 now,
             };
             let failure = record.failure.as_ref().and_then(Failure::told).map(|message| &**message);
-            tally.add(&mut self.resolver, &record.participant, circumstances, failure);
+            let _plan = tally.add(&mut self.resolver, &record.participant, circumstances, failure);
             participants += 1;
         }
-        let mut tallies: BTreeMap<_, _> = tally.into_parts().into_iter().collect();
+        let mut tallies: BTreeMap<_, _> = tally.into_parts().collect();
         if let Some(message) = told(room) {
             for tally in tallies.values_mut() {
                 tally.failure.get_or_insert_with(|| message.to_string());
@@ -199,18 +199,16 @@ impl<S: RoomService> Worker<S> {
     }
 
     fn sum_up(&mut self) -> ServerReport {
-        let mut sums: HashMap<&ObjectName, (u32, Tally)> = HashMap::new();
+        let mut sums: HashMap<&ObjectName, PolicyTally> = HashMap::new();
         for (name, tally) in self.report.accounts.values().flat_map(|account| &account.tallies) {
-            let (rooms, sum) = sums.entry(name).or_default();
-            *rooms += 1;
-            sum.merge(tally);
+            sums.entry(name).or_default().merge(tally.clone());
         }
         let now = Instant::now();
         let mut policies = BTreeMap::new();
         for (name, arrival) in &mut self.report.arrivals {
-            let (rooms, tally) = sums.remove(name).unwrap_or_default();
+            let tally = sums.remove(name).unwrap_or_default();
             arrival.settle(&self.rooms, self.round.listed, now);
-            policies.insert(name.clone(), policy_report(arrival, rooms, tally));
+            policies.insert(name.clone(), policy_report(arrival, tally));
         }
         let participants: usize = self.report.accounts.values().map(|account| account.participants).sum();
         ServerReport {
@@ -265,11 +263,11 @@ fn speaks_in(policy: &Arc<Policy>, line: &Line) -> bool {
     line.enforced.iter().chain(audited).any(|standing| Arc::ptr_eq(&standing.policy, policy))
 }
 
-fn policy_report(arrival: &Arrival, rooms: u32, tally: Tally) -> PolicyReport {
+fn policy_report(arrival: &Arrival, tally: PolicyTally) -> PolicyReport {
     PolicyReport {
         policy: Arc::clone(&arrival.policy),
         settled: arrival.settled,
-        rooms,
+        rooms: tally.rooms,
         overridden_by: tally.overridden_by().cloned(),
         participants: tally.participants,
         compliant: tally.compliant,
@@ -278,6 +276,6 @@ fn policy_report(arrival: &Arrival, rooms: u32, tally: Tally) -> PolicyReport {
         violations: tally.violations,
         failure: tally.failure,
         remote_unmute_disabled: tally.remote_unmute_disabled,
-        samples: tally.samples,
+        samples: tally.samples.into_iter().collect(),
     }
 }

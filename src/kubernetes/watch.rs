@@ -1,0 +1,186 @@
+//! One watch: list, watch, and what to do when that does not work.
+
+use std::{fmt::Debug, pin::pin, time::Duration};
+
+use futures::StreamExt;
+use kube::{
+    Api, Resource,
+    runtime::watcher::{self, Event, watcher},
+};
+use serde::de::DeserializeOwned;
+use tokio::time::{sleep, timeout};
+
+use super::hub::Sink;
+
+/// A list of thousands of objects comes in pages, each of which comes at once or not at all.
+const PAGE_WITHIN: Duration = Duration::from_secs(30);
+/// The API server ends each watch after this time, so that a connection that died unnoticed is noticed
+/// ([`super::client`] reads for no longer than a little more).
+pub(super) const WATCH_FOR: Duration = Duration::from_secs(60);
+/// Pauses after a failure: the first, and the longest. To come back soon after an outage is worth some refused
+/// connections; there are few watches.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+/// A right may be given, or a CRD installed, at any moment, and somebody waits for it to be noticed.
+const DENIED: Duration = Duration::from_secs(3);
+
+/// Why a watch does not work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// We have not the right; who we are.
+    Forbidden(String),
+    /// The API server does not know the kind.
+    NoKind,
+    /// It was away for too long: what it tells next is the whole list again.
+    Expired,
+    /// Anything else; it is tried again.
+    Other,
+}
+
+impl Trouble {
+    fn of(error: &watcher::Error) -> Self {
+        use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
+        let status = match error {
+            InitialListFailed(kube::Error::Api(status))
+            | WatchStartFailed(kube::Error::Api(status))
+            | WatchFailed(kube::Error::Api(status))
+            | WatchError(status) => status,
+            InitialListFailed(_) | WatchStartFailed(_) | WatchFailed(_) | NoResourceVersion => return Self::Other,
+        };
+        match status.code {
+            403 => Self::Forbidden(who(&status.message).to_owned()),
+            404 => Self::NoKind,
+            410 => Self::Expired,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Who we are, out of the API server's refusal: `secrets "x" is forbidden: User "system:serviceaccount:a:b" cannot …`.
+fn who(message: &str) -> &str {
+    message.split_once("User \"").and_then(|(_, rest)| rest.split_once('"')).map_or("", |(who, _)| who)
+}
+
+/// Watches for ever. `what` is for the log.
+///
+/// Each watch waits for itself: behind a common backoff, one that fails starves the others.
+pub(super) async fn watch<K>(api: Api<K>, config: watcher::Config, sink: impl Sink<K>, what: &str)
+where
+    K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let mut failures = 0;
+    let mut last = None;
+    loop {
+        let trouble = until_trouble(api.clone(), config.clone(), &sink, what, &mut failures, &mut last).await;
+        sleep(match trouble {
+            Trouble::Forbidden(_) | Trouble::NoKind => DENIED,
+            Trouble::Expired | Trouble::Other => pause(failures),
+        })
+        .await;
+    }
+}
+
+/// Watches until a new beginning is needed. Failures that the watcher itself recovers from are waited out here, for it
+/// goes on where it was.
+async fn until_trouble<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    sink: &impl Sink<K>,
+    what: &str,
+    failures: &mut u32,
+    last: &mut Option<Trouble>,
+) -> Trouble
+where
+    K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let mut stream = pin!(watcher(api, config.timeout(u32::try_from(WATCH_FOR.as_secs()).unwrap_or(60))));
+    let mut listed: Option<Vec<K>> = Some(Vec::new());
+    loop {
+        let next = match &listed {
+            Some(_) => match timeout(PAGE_WITHIN, stream.next()).await {
+                Ok(next) => next,
+                Err(_) => {
+                    *failures += 1;
+                    note(what, Trouble::Other, "the list does not come", last);
+                    return Trouble::Other;
+                }
+            },
+            None => stream.next().await,
+        };
+        match next {
+            Some(Ok(event)) => {
+                match event {
+                    Event::Init => listed = Some(Vec::new()),
+                    Event::InitApply(object) => listed.get_or_insert_default().push(object),
+                    Event::InitDone => sink.reset(listed.take().unwrap_or_default()),
+                    Event::Apply(object) => sink.apply(object),
+                    Event::Delete(object) => sink.delete(object),
+                }
+                // `Init` comes before anything has been asked.
+                if listed.is_none() {
+                    if last.take().is_some() {
+                        tracing::info!(what, "watching again");
+                    }
+                    *failures = 0;
+                }
+            }
+            Some(Err(error)) => {
+                *failures += 1;
+                let trouble = Trouble::of(&error);
+                note(what, trouble.clone(), &error, last);
+                match &trouble {
+                    Trouble::Forbidden(who) => {
+                        sink.forbidden(who);
+                        return trouble;
+                    }
+                    Trouble::NoKind => return trouble,
+                    Trouble::Expired | Trouble::Other => sleep(pause(*failures)).await,
+                }
+            }
+            None => return Trouble::Other,
+        }
+    }
+}
+
+/// Tells of trouble: loudly when it begins or becomes another, then quietly.
+fn note(what: &str, trouble: Trouble, error: impl std::fmt::Display, last: &mut Option<Trouble>) {
+    if last.as_ref() == Some(&trouble) {
+        tracing::debug!(what, %error, "still cannot watch");
+        return;
+    }
+    match &trouble {
+        Trouble::NoKind => tracing::warn!(
+            what,
+            "the CustomResourceDefinition is missing: apply what `usher crd` prints; waiting for it"
+        ),
+        Trouble::Forbidden(who) => tracing::warn!(what, who, "not permitted to list and watch; trying again"),
+        // The API server forgets old versions after some minutes: to be told everything anew is usual.
+        Trouble::Expired => tracing::debug!(what, %error, "listing anew"),
+        Trouble::Other => tracing::warn!(what, %error, "cannot watch; what is known stays, trying again"),
+    }
+    *last = Some(trouble);
+}
+
+fn pause(failures: u32) -> Duration {
+    let (first, longest) = PAUSE;
+    let pause = first.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(longest);
+    // Replicas that lost the same API server at the same moment do not come back at the same moment.
+    pause.mul_f64(0.75 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_says_who_we_are() {
+        let refusal = r#"secrets "keys" is forbidden: User "system:serviceaccount:a:b" cannot list resource "secrets""#;
+        assert_eq!(who(refusal), "system:serviceaccount:a:b");
+        assert_eq!(who("no"), "");
+    }
+
+    #[test]
+    fn pauses_grow_and_end() {
+        assert!(pause(1) < Duration::from_millis(400));
+        assert!(pause(1000) <= Duration::from_millis(2_500) && pause(1000) >= Duration::from_millis(1_500));
+    }
+}

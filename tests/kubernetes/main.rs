@@ -1,0 +1,10 @@
+//! Watches and status on a real API server. The engine is played by the tests: they read the catalog and write reports.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
+mod burst;
+mod catalog;
+mod outage;
+mod room;
+mod secrets;
+mod status;
