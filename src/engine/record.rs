@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// From an observation older than this nothing is computed that LiveKit takes as a whole.
-const FRESH: Duration = Duration::from_secs(2);
+pub(super) const FRESH: Duration = Duration::from_secs(2);
 /// The longest pause before a failed request is repeated.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The pause before something is repeated that will hardly go better.

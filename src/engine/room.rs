@@ -55,8 +55,8 @@ pub(super) struct Room {
     pub(super) wake: Option<Timestamp>,
     /// When the room was first heard of.
     pub(super) since: Instant,
-    /// Participants who had to be asked for one by one since the last listing.
-    pub(super) looks: usize,
+    /// Participants who had to be asked for one by one of late.
+    pub(super) looks: Looks,
 }
 
 /// A session that a webhook told of and that is not known.
@@ -72,6 +72,27 @@ pub(super) struct Stranger {
     pub(super) busy: Option<Ticket>,
     /// The last request failed.
     pub(super) failure: Option<Failure>,
+}
+
+/// Counts over a short time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looks {
+    since: Instant,
+    count: usize,
+}
+
+impl Looks {
+    /// How many there were; begins anew after `span`.
+    pub(super) fn within(&mut self, span: Duration, now: Instant) -> usize {
+        if now.saturating_duration_since(self.since) > span {
+            *self = Self { since: now, count: 0 };
+        }
+        self.count
+    }
+
+    pub(super) fn add(&mut self) {
+        self.count += 1;
+    }
 }
 
 /// Sessions that are over, each with the moment at which that was heard: what was asked before may still show them.
@@ -122,7 +143,7 @@ impl Room {
             missed: 0,
             wake: None,
             since: now,
-            looks: 0,
+            looks: Looks { since: now, count: 0 },
         }
     }
 
@@ -213,7 +234,7 @@ impl Room {
         self.records.retain(|_, record| record.missed < MISSED);
         self.listed = Some(begun);
         self.failure = None;
-        self.looks = 0;
+        self.looks = Looks { since: now, count: 0 };
         shown
     }
 

@@ -122,7 +122,8 @@ impl<S: RoomService> Engine<S> {
                 }
             }
         }
-        self.routes.0.store(Arc::default());
+        // The routes stay: a webhook that finds nobody at their end is answered so that LiveKit sends it again, maybe to
+        // who comes after us. Of a server that nobody knows it would not.
         self.workers.clear();
         while self.tasks.join_next().await.is_some() {}
     }

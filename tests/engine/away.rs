@@ -147,3 +147,19 @@ async fn policies_that_change_in_an_outage_hold_after_it() {
     let told = stage.tells(|policy| policy.settled).await;
     assert_eq!((told.compliant, told.failure), (1, None));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_joined_in_an_outage_is_listed_rather_than_asked_for_one_by_one() {
+    let stage = Stage::with(QUIET).await;
+    stage.livekit.fail("", 1_000_000, DOWN);
+    for number in 0..100 {
+        stage.join("hall", guest(&format!("guest-{number}"))).await;
+    }
+    stage.pass_secs(20).await;
+    stage.livekit.heal();
+    stage.livekit.said();
+    stage.pass_secs(6).await;
+    let said = stage.livekit.said();
+    assert_eq!(count(&said, "update"), 100);
+    assert!(count(&said, "get") <= 4 && count(&said, "list") <= 2, "{said:?}");
+}

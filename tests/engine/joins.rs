@@ -302,3 +302,22 @@ async fn a_webhook_of_something_past_makes_no_room() {
     stage.pass_secs(1).await;
     assert_eq!(stage.latest().rooms, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_time_from_the_webhook_to_the_enforcement_is_measured() {
+    let stage = Stage::with(QUIET).await;
+    let mut quiet = guest("quiet");
+    quiet.permission.can_publish = false;
+    stage.join("hall", quiet).await;
+    stage.livekit.fault("update hall/anna", 1, Fault::Slow(Duration::from_millis(40)));
+    stage.join("hall", guest("anna")).await;
+    stage.pass_secs(1).await;
+    stage.publish("hall", "anna", microphone()).await;
+    let text = stage.metrics.encode().unwrap();
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).map(ToOwned::to_owned);
+    let count = "usher_time_to_enforce_seconds_count{noticed=\"join\"}";
+    assert_eq!(line(count), Some(format!("{count} 1")));
+    let sum = line("usher_time_to_enforce_seconds_sum{noticed=\"join\"}").unwrap();
+    let sum: f64 = sum.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!((0.04..0.05).contains(&sum), "{sum}");
+}

@@ -11,14 +11,14 @@ use crate::{
         act::{Request, same},
         pulse::Admission,
         queue::{Key, Urgency, Work},
-        record::{Failure, Noticed},
+        record::{FRESH, Failure, Noticed},
         service::RoomService,
     },
     livekit::Class,
     policy::{Action, Circumstances, plan},
 };
 
-/// So many participants of a room are asked for one by one; beyond that it is less to list it.
+/// So many participants of a room are asked for one by one at about the same time; for more it is less to list it.
 const LOOKS: usize = 4;
 
 impl<S: RoomService> Worker<S> {
@@ -168,11 +168,11 @@ impl<S: RoomService> Worker<S> {
                 record.noticed.get_or_insert(Noticed { at: instant, by: urgency, acted: false });
                 if !action.needs_fresh_base() || record.is_fresh(instant) {
                     Some(Request::Act(key.clone(), action))
-                } else if urgency > Urgency::Join && room.looks >= LOOKS {
+                } else if room.failure.is_none() && room.looks.within(FRESH, instant) >= LOOKS {
                     list = room.listing.is_none();
                     None
                 } else {
-                    room.looks += 1;
+                    room.looks.add();
                     Some(Request::Look(key.clone()))
                 }
             }

@@ -136,6 +136,9 @@ impl<S: RoomService> Worker<S> {
         }
         self.report.touch(&key.room);
         match result {
+            Ok(Answer::Participant(participant)) if participant.joined_at < record.participant.joined_at => {
+                self.fail(key, &"the server shows an earlier session", Class::Transient { retry_after: None });
+            }
             Ok(Answer::Participant(participant)) if participant.sid != record.participant.sid => {
                 room.observed(*participant, begun, now);
                 self.go_on_with(key.clone(), urgency);

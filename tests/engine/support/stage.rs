@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use usher::{
     engine::{
-        Catalog, Clock, Engine, Event, Limits, PolicyReport, Reports, Routes, Server, ServerReport, ServerView, What,
+        Catalog, Clock, Engine, Event, Limits, PolicyReport, Reports, Route, Routes, Server, ServerReport, ServerView,
+        What,
     },
     livekit::webhook::Verifier,
     metrics::Metrics,
@@ -148,7 +149,12 @@ impl Stage {
     pub fn hear_late(&self, room: &str, what: What, ago: Duration) {
         let created_at = Timestamp::from_second(self.clock.now().checked_sub(ago).unwrap().as_second()).unwrap();
         let event = Event { room: room.into(), what, created_at, received: Instant::now() };
-        self.routes.find(&server()).unwrap().hand_over(event).unwrap();
+        self.route().hand_over(event).unwrap();
+    }
+
+    /// Where the server's webhooks go.
+    pub fn route(&self) -> Route {
+        self.routes.find(&server()).unwrap()
     }
 
     pub fn hear_joined(&self, room: &str, participant: &Participant) {
