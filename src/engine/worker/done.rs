@@ -89,6 +89,7 @@ impl<S: RoomService> Worker<S> {
 
     fn met(&mut self, key: &Key, ticket: Ticket, result: Result<Answer, Trouble>, urgency: Urgency, begun: Instant) {
         let now = Instant::now();
+        let learns = self.learns(&key.room);
         let Some(room) = self.rooms.get_mut(&key.room) else { return };
         let Some(stranger) = room.strangers.get_mut(&key.identity) else { return };
         if stranger.busy.take_if(|awaited| *awaited == ticket).is_none() {
@@ -102,7 +103,7 @@ impl<S: RoomService> Worker<S> {
                 let record = room.records.get_mut(&key.identity).filter(|record| record.planned.is_none());
                 if let (Some(record), Some(stranger)) = (record, stranger) {
                     record.noticed.get_or_insert(Noticed { at: heard, by: Urgency::Join, acted: false });
-                    if self.round.first.contains(&key.room) {
+                    if learns {
                         record.learn(&self.old_keys, &stranger.tracks);
                     }
                 }
