@@ -179,7 +179,10 @@ impl<S: RoomService> Worker<S> {
                 let message = format!("the room cannot be listed: {trouble}").into();
                 let failure = Failure::another(room.failure.as_ref(), message, trouble.class(), now);
                 let due = failure.until;
-                room.failure = Some(failure);
+                if room.failure.replace(failure).is_none() {
+                    // Whoever counted on it must be asked for one by one.
+                    self.look_at_all(name, urgency);
+                }
                 self.list_room_at(name, due);
                 self.report.touch(name);
                 return;
