@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{act::Ticket, queue::Urgency};
+use super::{
+    act::{Ticket, same},
+    queue::Urgency,
+};
 use crate::{
     livekit::Class,
     policy::{Action, OnceKey, Participant, Session, Track},
@@ -39,8 +42,10 @@ pub(super) struct Record {
     pub(super) wake: Option<Timestamp>,
     /// When to try again after a failure; any other timer is void.
     pub(super) retry: Option<Instant>,
-    /// The last request that failed.
+    /// The last request that failed and may heal.
     pub(super) failure: Option<Failure>,
+    /// What the server refused to do and will hardly do soon. Updates are not among them: the session knows those.
+    refused: Vec<(Action, Failure)>,
     /// What was carried out last and should show in `participant` by now.
     pub(super) carried_out: Option<Action>,
     /// Listings in a row that lacked the participant.
@@ -64,6 +69,8 @@ pub(super) struct Noticed {
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     message: Arc<str>,
+    /// What was to be done; `None` where that was to look, without which nothing is done.
+    pub(super) action: Option<Action>,
     /// How often in a row.
     pub(super) times: u32,
     /// Not again before this moment.
@@ -84,6 +91,7 @@ impl Record {
             wake: None,
             retry: None,
             failure: None,
+            refused: Vec::new(),
             carried_out: None,
             missed: 0,
             noticed: None,
@@ -103,6 +111,36 @@ impl Record {
         self.observed = self.observed.max(Some(begun));
         self.session.retain_tracks(&self.participant);
         true
+    }
+
+    /// Notes that the server refused something.
+    pub(super) fn was_refused(&mut self, action: Action, failure: Failure) {
+        self.refused.retain(|(other, _)| !same(other, &action));
+        self.refused.push((action, failure));
+    }
+
+    /// Until when something is not tried because the server refused it.
+    pub(super) fn refused_until(&self, action: &Action, now: Instant) -> Option<Instant> {
+        let refused = self.refused.iter().filter(|(_, failure)| failure.until > now);
+        refused.filter(|(other, _)| same(other, action)).map(|(_, failure)| failure.until).next()
+    }
+
+    /// Until when something is not tried because it, or the look before it, failed a moment ago.
+    pub(super) fn waits_until(&self, action: &Action, now: Instant) -> Option<Instant> {
+        let failure = self.failure.as_ref().filter(|failure| failure.until > now)?;
+        failure.action.as_ref().is_none_or(|failed| same(failed, action)).then_some(failure.until)
+    }
+
+    /// Forgets what failed, for there may be other wishes now.
+    pub(super) fn forgive(&mut self) {
+        self.failure = None;
+        self.refused.clear();
+    }
+
+    /// Why something failed, if that is worth telling.
+    pub(super) fn told(&self) -> Option<&Arc<str>> {
+        let refused = self.refused.first().map(|(_, failure)| failure);
+        self.failure.as_ref().and_then(Failure::told).or_else(|| refused.and_then(Failure::told))
     }
 
     /// Notes that the server has carried something out, and that it is new.
@@ -153,7 +191,7 @@ impl Record {
     pub(super) fn is_open(&self, arrival: Instant, before: Instant) -> bool {
         self.missed == 0
             && self.met <= before
-            && self.failure.as_ref().is_none_or(|failure| failure.told().is_none())
+            && self.told().is_none()
             && (self.planned.is_none_or(|planned| planned < arrival)
                 || self.noticed.is_some_and(|noticed| noticed.at <= before))
     }
@@ -172,7 +210,12 @@ impl Failure {
             }
             Class::Refused | Class::Unsupported(_) => (REFUSED_PAUSE, true),
         };
-        Self { message, times, until: now + pause, lasts }
+        Self { message, action: None, times, until: now + pause, lasts }
+    }
+
+    /// The same, of an action.
+    pub(super) fn of(self, action: Option<Action>) -> Self {
+        Self { action, ..self }
     }
 
     /// Why, if it is worth telling: what goes well at the second try was no failure to anybody.

@@ -86,3 +86,15 @@ async fn a_full_room_is_listed_rather_than_asked_for_one_by_one() {
     assert_eq!(count(&said, "update"), 100);
     assert!(count(&said, "get") <= 4 && count(&said, "list") == 1, "{said:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_the_room_cannot_be_listed_everybody_is_asked_for_one_by_one() {
+    let livekit = hall((0..20).map(|number| guest(&format!("guest-{number}"))));
+    let mut stage = Stage::at(livekit, SEAT).await;
+    stage.pass_secs(5).await;
+    stage.livekit.fail("list hall", 1_000_000, unavailable());
+    stage.livekit.said();
+    stage.rule(QUIET).await;
+    stage.pass_secs(1).await;
+    assert_eq!(count(&stage.livekit.said(), "update"), 20);
+}

@@ -1,6 +1,10 @@
 //! Muting tracks, always or once.
 
-use crate::support::{LiveKit, MUTED, MUTED_ONCE, QUIET, Stage, count, guest, hall, microphone, policy, speaker};
+use std::time::Duration;
+
+use crate::support::{
+    Fault, LiveKit, MUTED, MUTED_ONCE, QUIET, Stage, count, guest, hall, microphone, policy, speaker,
+};
 
 fn is_muted(stage: &Stage, identity: &str) -> bool {
     stage.livekit.see("hall", identity).tracks.iter().all(|track| track.muted)
@@ -92,4 +96,15 @@ async fn a_track_that_has_gone_is_no_trouble() {
 async fn what_the_permission_unpublishes_is_not_muted() {
     let stage = Stage::at(hall([speaker("anna")]), &format!("{QUIET}\n{MUTED}")).await;
     assert_eq!(stage.livekit.writes(), ["update hall/anna permission"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_is_heard_of_before_the_rooms_are_listed_is_learned_too() {
+    let livekit = hall([speaker("anna"), guest("bert")]);
+    livekit.fault("rooms", 1, Fault::Slow(Duration::from_secs(2)));
+    let stage = Stage::at(livekit, MUTED_ONCE).await;
+    stage.publish("hall", "bert", microphone()).await;
+    stage.pass_secs(100).await;
+    assert!(!is_muted(&stage, "anna"));
+    assert!(is_muted(&stage, "bert"));
 }

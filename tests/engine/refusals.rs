@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use usher::api::Feature;
 
-use crate::support::{LiveKit, MUTED, Stage, count, guest, hall, refused, speaker};
+use crate::support::{LiveKit, MUTED, Stage, count, guest, hall, microphone, refused, speaker};
 
 const BOTH: &str = "- {name: both, set: {permission: {canPublish: false}, attributes: {seat: front}, name: Guest}}";
 const UNMUTED: &str = "- {name: unmuted, mute: {sources: [Microphone], muted: false, repeat: OncePerTrack}}";
@@ -52,6 +52,25 @@ async fn a_refused_mute_is_told_and_no_loop() {
     assert!(told.settled && told.failure.is_some());
     stage.pass_secs(280).await;
     assert_eq!(count(&stage.livekit.said(), "mute"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_does_not_stand_in_the_way_of_the_rest() {
+    let mut anna = speaker("anna");
+    anna.tracks.extend([microphone(), microphone()]);
+    let tracks: Vec<_> = anna.tracks.iter().map(|track| track.sid.clone()).collect();
+    let livekit = hall([anna]);
+    for track in &tracks[..2] {
+        livekit.fail(&format!("mute hall/anna {track}"), 1000, refused());
+    }
+    let rules = format!("- {{name: r, match: {{attributes: [{{key: banned}}]}}, remove: {{}}}}\n{MUTED}");
+    let mut stage = Stage::at(livekit, &rules).await;
+    assert_eq!(count(&stage.livekit.writes(), "mute"), 3);
+    stage.tells(|policy| policy.settled && policy.failed == 1).await;
+    stage.pass_secs(10).await;
+    stage.livekit.change("hall", "anna", |anna| drop(anna.attributes.insert("banned".into(), "yes".into())));
+    stage.pass_secs(34).await;
+    assert_eq!(stage.livekit.writes(), ["remove hall/anna"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -143,28 +143,43 @@ impl<S: RoomService> Worker<S> {
         }
         let mut retry = None;
         let mut list = false;
-        let request = match plan.actions.into_iter().next() {
+        let mut actions = plan.actions.into_iter();
+        // What the server will not do must not stand before what it may.
+        let action = actions.find(|action| {
+            let until = record.refused_until(action, instant);
+            retry = retry.into_iter().chain(until).min();
+            until.is_none()
+        });
+        let request = match action {
             None => {
                 record.failure = None;
                 if let Some(Noticed { at, by, acted: true }) = record.noticed.take()
                     && plan.open.is_empty()
+                    && retry.is_none()
                 {
                     self.metrics.enforced(by.label(), instant.saturating_duration_since(at));
                 }
+                if retry.is_none() {
+                    record.forgive();
+                }
                 None
             }
-            Some(_) if record.failure.as_ref().is_some_and(|failure| failure.until > instant) => None,
+            Some(action) if record.waits_until(&action, instant).is_some() => {
+                retry = record.waits_until(&action, instant);
+                None
+            }
             Some(action) if record.carried_out.as_ref().is_some_and(|done| same(done, &action)) => {
                 // Sending it again and again would not help: the server said yes and shows no.
                 let message = "the server accepted the change and does not show it".into();
                 let class = Class::Transient { retry_after: None };
-                let failure = Failure::another(record.failure.as_ref(), message, class, instant);
+                let failure = Failure::another(record.failure.as_ref(), message, class, instant).of(Some(action));
                 retry = Some(failure.until);
                 record.failure = Some(failure);
                 record.carried_out = None;
                 None
             }
             Some(action) => {
+                retry = None;
                 record.noticed.get_or_insert(Noticed { at: instant, by: urgency, acted: false });
                 if !action.needs_fresh_base() || record.is_fresh(instant) {
                     Some(Request::Act(key.clone(), action))

@@ -89,6 +89,7 @@ impl<S: RoomService> Worker<S> {
 
     fn met(&mut self, key: &Key, ticket: Ticket, result: Result<Answer, Trouble>, urgency: Urgency, begun: Instant) {
         let now = Instant::now();
+        let learns = self.learns(&key.room);
         let Some(room) = self.rooms.get_mut(&key.room) else { return };
         let Some(stranger) = room.strangers.get_mut(&key.identity) else { return };
         if stranger.busy.take_if(|awaited| *awaited == ticket).is_none() {
@@ -102,7 +103,7 @@ impl<S: RoomService> Worker<S> {
                 let record = room.records.get_mut(&key.identity).filter(|record| record.planned.is_none());
                 if let (Some(record), Some(stranger)) = (record, stranger) {
                     record.noticed.get_or_insert(Noticed { at: heard, by: Urgency::Join, acted: false });
-                    if self.round.first.contains(&key.room) {
+                    if learns {
                         record.learn(&self.old_keys, &stranger.tracks);
                     }
                 }
@@ -137,7 +138,7 @@ impl<S: RoomService> Worker<S> {
         self.report.touch(&key.room);
         match result {
             Ok(Answer::Participant(participant)) if participant.joined_at < record.participant.joined_at => {
-                self.fail(key, &"the server shows an earlier session", Class::Transient { retry_after: None });
+                self.fail(key, &"the server shows an earlier session", Class::Transient { retry_after: None }, None);
             }
             Ok(Answer::Participant(participant)) if participant.sid != record.participant.sid => {
                 room.observed(*participant, begun, now);
@@ -152,12 +153,13 @@ impl<S: RoomService> Worker<S> {
                         key,
                         &"the server shows an older state than before",
                         Class::Transient { retry_after: None },
+                        None,
                     );
                 }
             }
             Ok(_) => {}
             Err(trouble) if trouble.class() == Class::Gone => self.gone(key, now),
-            Err(trouble) => self.failed(key, &trouble),
+            Err(trouble) => self.failed(key, &trouble, None),
         }
     }
 
@@ -234,7 +236,12 @@ impl<S: RoomService> Worker<S> {
                     self.rooms.keys().for_each(|name| self.report.touch(name));
                     self.go_on_with(key.clone(), urgency);
                 }
-                _ => self.failed(key, &trouble),
+                (class @ (Class::Refused | Class::Unsupported(_)), action) => {
+                    tracing::warn!(server = %self.view.server, room = &*key.room, identity = &*key.identity, %trouble, "refused");
+                    record.was_refused(action, Failure::another(None, trouble.to_string().into(), class, instant));
+                    self.go_on_with(key.clone(), urgency);
+                }
+                (_, action) => self.failed(key, &trouble, Some(action)),
             },
         }
     }
@@ -257,19 +264,19 @@ impl<S: RoomService> Worker<S> {
         }
     }
 
-    fn failed(&mut self, key: &Key, trouble: &Trouble) {
+    fn failed(&mut self, key: &Key, trouble: &Trouble, action: Option<Action>) {
         tracing::debug!(server = %self.view.server, room = &*key.room, identity = &*key.identity, %trouble, "request failed; it is repeated");
-        self.fail(key, trouble, trouble.class());
+        self.fail(key, trouble, trouble.class(), action);
     }
 
     /// Notes a failure and sets the timer for another try.
-    fn fail(&mut self, key: &Key, message: &dyn ToString, class: Class) {
+    fn fail(&mut self, key: &Key, message: &dyn ToString, class: Class, action: Option<Action>) {
         let Some(record) = self.record(key) else { return };
         // What was seen before the failure is no base for the next try.
         record.observed = None;
         let failure = Failure::another(record.failure.as_ref(), message.to_string().into(), class, Instant::now());
         let until = failure.until;
-        record.failure = Some(failure);
+        record.failure = Some(failure.of(action));
         self.retry_at(key, until);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Worker;
@@ -22,14 +23,16 @@ impl<S: RoomService> Worker<S> {
     /// Takes in a webhook.
     pub(super) fn hear(&mut self, event: Event) {
         self.pulse.heard(Instant::now());
-        let room = Arc::<str>::from(event.room.as_str());
-        self.guarded(&room, |worker| worker.take_event(event));
+        let Event { room, what, created_at, received } = event;
+        self.guarded(&room, |worker| {
+            if let Some(name) = worker.room_of(&room, &what, created_at, received) {
+                worker.take_event(name, what, created_at, received);
+            }
+        });
     }
 
-    fn take_event(&mut self, event: Event) {
-        let Some(name) = self.room_of(&event) else { return };
+    fn take_event(&mut self, name: Arc<str>, what: What, created_at: Timestamp, received: Instant) {
         let Some(room) = self.rooms.get_mut(&name) else { return };
-        let Event { what, created_at, received, .. } = event;
         match what {
             What::RoomStarted => {}
             What::RoomFinished => {
@@ -59,22 +62,22 @@ impl<S: RoomService> Worker<S> {
     }
 
     /// The room of an event, if it is governed and the event shows that it is there.
-    fn room_of(&mut self, event: &Event) -> Option<Arc<str>> {
-        if let Some((name, _)) = self.rooms.get_key_value(event.room.as_str()) {
+    fn room_of(&mut self, room: &str, what: &What, created_at: Timestamp, received: Instant) -> Option<Arc<str>> {
+        if let Some((name, _)) = self.rooms.get_key_value(room) {
             return Some(Arc::clone(name));
         }
-        let begins = match event.what {
-            What::RoomStarted => self.is_prompt(event.created_at),
+        let begins = match what {
+            What::RoomStarted => self.is_prompt(created_at),
             What::Joined { .. } | What::TrackPublished { .. } => false,
             What::RoomFinished | What::Left { .. } | What::TrackUnpublished { .. } => return None,
         };
-        let name = self.govern(&event.room)?;
+        let name = self.govern(room)?;
         if begins {
             // Nobody is in it yet: that is as much as a listing tells.
             let due = self.next_listing(true);
             if let Some(room) = self.rooms.get_mut(&name) {
-                room.listed = Some(event.received);
-                room.since = event.received;
+                room.listed = Some(received);
+                room.since = received;
             }
             self.list_room_at(&name, due);
         } else {
@@ -84,7 +87,7 @@ impl<S: RoomService> Worker<S> {
         Some(name)
     }
 
-    fn is_prompt(&self, created_at: jiff::Timestamp) -> bool {
+    fn is_prompt(&self, created_at: Timestamp) -> bool {
         self.clock.now().duration_since(created_at).unsigned_abs() <= PROMPT
     }
 

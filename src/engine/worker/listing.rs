@@ -179,7 +179,10 @@ impl<S: RoomService> Worker<S> {
                 let message = format!("the room cannot be listed: {trouble}").into();
                 let failure = Failure::another(room.failure.as_ref(), message, trouble.class(), now);
                 let due = failure.until;
-                room.failure = Some(failure);
+                if room.failure.replace(failure).is_none() {
+                    // Whoever counted on it must be asked for one by one.
+                    self.look_at_all(name, urgency);
+                }
                 self.list_room_at(name, due);
                 self.report.touch(name);
                 return;
@@ -192,8 +195,15 @@ impl<S: RoomService> Worker<S> {
         }
     }
 
+    /// Whether what is found in a room now was there before the worker began, as far as anybody can tell.
+    pub(super) fn learns(&self, name: &str) -> bool {
+        self.rooms.get(name).is_some_and(|room| room.listed.is_none())
+            && (self.round.listed.is_none() || self.round.first.contains(name))
+    }
+
     fn take_listing(&mut self, name: &Arc<str>, participants: Vec<Participant>, urgency: Urgency, begun: Instant) {
-        let learned = if self.round.first.remove(name) { self.old_keys.as_slice() } else { &[] };
+        let learned = if self.learns(name) { self.old_keys.as_slice() } else { &[] };
+        self.round.first.remove(name);
         let Some(room) = self.rooms.get_mut(name) else { return };
         let urgency = if room.listed.is_none() { Urgency::Change } else { urgency };
         let shown = room.list(participants, begun, Instant::now(), learned);

@@ -170,7 +170,7 @@ impl<S: RoomService> Worker<S> {
                 unknown_from: room.line.unknown_from.as_ref(),
                 now,
             };
-            let failure = record.failure.as_ref().and_then(Failure::told).map(|message| &**message);
+            let failure = record.told().map(|message| &**message);
             let _plan = tally.add(&mut self.resolver, &record.participant, circumstances, failure);
             participants += 1;
         }

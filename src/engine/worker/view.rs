@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Worker;
 use crate::{
     api::Feature,
-    engine::{pulse::Pulse, queue::Urgency, service::RoomService, view::ServerView},
+    engine::{pulse::Pulse, queue::Urgency, record::Record, service::RoomService, view::ServerView},
     policy::{Line, Standing},
 };
 
@@ -57,7 +57,7 @@ impl<S: RoomService> Worker<S> {
             for record in room.records.values_mut() {
                 record.busy = None;
                 record.observed = None;
-                record.failure = None;
+                record.forgive();
             }
             // The listing shows them.
             room.strangers.clear();
@@ -82,7 +82,7 @@ impl<S: RoomService> Worker<S> {
         }
         room.line = Arc::new(line);
         // What the server refused before may be another wish now, and deserves another try at once.
-        room.records.values_mut().for_each(|record| record.failure = None);
+        room.records.values_mut().for_each(Record::forgive);
         self.report.touch(name);
         self.watch_line(name);
         self.look_at_all(name, Urgency::Change);

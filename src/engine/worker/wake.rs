@@ -159,7 +159,7 @@ impl<S: RoomService> Worker<S> {
 
     /// Sets when what failed for a participant is tried again.
     pub(super) fn retry_at(&mut self, key: &Key, at: Instant) {
-        if let Some(record) = self.record(key) {
+        if let Some(record) = self.record(key).filter(|record| record.retry != Some(at)) {
             record.retry = Some(at);
             self.set_timer(at, Timer::Retry(key.clone()));
         }
