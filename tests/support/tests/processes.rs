@@ -53,6 +53,10 @@ fn a_panic_ends_processes_and_keeps_logs() {
         let dir = TestDir::named("a-panic-on-purpose");
         let process = Launch::new("sh", dir.log("sh")).args(["-c", "echo said; exec sleep 1000"]).start();
         seen = Some((process.id(), process.log().to_owned()));
+        // It has begun, and with it its log.
+        while !std::fs::read_to_string(process.log()).is_ok_and(|log| log.contains("said")) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         panic!("on purpose");
     }));
     assert!(result.is_err());
