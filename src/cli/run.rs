@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{ArgAction, Args, ValueEnum};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 use tracing_subscriber::EnvFilter;
 
@@ -18,6 +18,8 @@ use crate::{
 
 /// How long everything may take to end after SIGTERM. Kubernetes waits 30 s before it kills.
 const GRACE: Duration = Duration::from_secs(10);
+/// Removals that may wait to be told of by an Event. More of them would be noise.
+const UNTOLD_REMOVALS: usize = 256;
 
 /// Run the operator.
 ///
@@ -99,10 +101,11 @@ impl Run {
         let config = kube::Config::infer().await.context("cannot find a cluster: set KUBECONFIG, or run in one")?;
         let client = kubernetes::client(config).context("cannot make a client for the cluster")?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?self.namespaces, "started");
-        let engine = Engine::new(catalogs, reporting, routes, Arc::clone(&metrics));
+        let (removed, removals) = mpsc::channel(UNTOLD_REMOVALS);
+        let engine = Engine::new(catalogs, reporting, routes, Arc::clone(&metrics)).telling(removed);
         let engine = tokio::spawn(engine.run(stop.clone()));
         let options = kubernetes::Options { namespaces: self.namespaces, replicas: self.replicas };
-        let wires = kubernetes::Wires { catalog, reports, leader, stop, readiness, metrics };
+        let wires = kubernetes::Wires { catalog, reports, removals, leader, stop, readiness, metrics };
         let mut operator = tokio::spawn(kubernetes::run(options, client, wires));
 
         let ended = tokio::select! {

@@ -13,7 +13,7 @@ use super::{
     event::Event,
     service::RoomService,
     stopped,
-    view::{Catalog, Reports, Server, ServerView},
+    view::{Catalog, Removal, Reports, Server, ServerView},
     worker::{Wires, Worker},
 };
 use crate::{livekit::webhook::Verifier, metrics::Metrics, policy::ObjectName};
@@ -64,6 +64,7 @@ pub struct Engine<S> {
     routes: Routes,
     metrics: Arc<Metrics>,
     clock: Clock,
+    removals: Option<mpsc::Sender<Removal>>,
     workers: HashMap<ObjectName, Handle<S>>,
     tasks: JoinSet<()>,
 }
@@ -91,6 +92,7 @@ impl<S: RoomService> Engine<S> {
             routes,
             metrics,
             clock: Clock::system(),
+            removals: None,
             workers: HashMap::new(),
             tasks: JoinSet::new(),
         }
@@ -100,6 +102,12 @@ impl<S: RoomService> Engine<S> {
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same engine, which tells of each removal. What the channel cannot hold is not told.
+    #[must_use]
+    pub fn telling(self, removals: mpsc::Sender<Removal>) -> Self {
+        Self { removals: Some(removals), ..self }
     }
 
     /// Works until it is stopped, and then until every worker has finished what is under way.
@@ -189,6 +197,7 @@ impl<S: RoomService> Engine<S> {
             stop: stopped,
             metrics: Arc::clone(&self.metrics),
             clock: self.clock,
+            removals: self.removals.clone(),
         };
         let task = self.tasks.spawn(async move {
             if !after.is_zero() {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     api::{Features, Sample},
     livekit::webhook::Verifier,
-    policy::{ObjectName, Policy, PolicySet},
+    policy::{ObjectName, Policy, PolicySet, RuleName},
 };
 
 /// Every server that may be worked on. There is none of it before all initial lists of objects are complete: nothing
@@ -67,6 +67,17 @@ pub struct Rate {
     pub per_second: std::num::NonZeroU32,
     /// So many at once after a pause.
     pub burst: std::num::NonZeroU32,
+}
+
+/// A participant has been removed from a room: what people want to be told of one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// The room.
+    pub room: Arc<str>,
+    /// Who.
+    pub identity: Arc<str>,
+    /// The rule that wanted it.
+    pub by: RuleName,
 }
 
 /// What the engine knows of every server it works on.

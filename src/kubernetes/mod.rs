@@ -26,7 +26,10 @@ mod watch;
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use kube::{Api, Client, Config, runtime::watcher};
-use tokio::{sync::watch::Receiver, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch::Receiver},
+    task::JoinSet,
+};
 
 pub use self::publish::CatalogSender;
 use self::{
@@ -38,7 +41,7 @@ use self::{
 };
 use crate::{
     api::{LiveKitServer, ParticipantForward, ParticipantMove, RoomPolicy},
-    engine::Reports,
+    engine::{Removal, Reports},
     metrics::Metrics,
 };
 
@@ -119,6 +122,8 @@ pub struct Wires {
     pub catalog: CatalogSender,
     /// What the engine says.
     pub reports: Receiver<Reports>,
+    /// Whom the engine removes.
+    pub removals: mpsc::Receiver<Removal>,
     /// Whether this replica writes status.
     pub leader: Receiver<bool>,
     /// Whether to stop.
@@ -136,7 +141,7 @@ pub struct Wires {
 /// # Errors
 /// A panic in the middle of a change of what is known: see [`Error::Poisoned`].
 pub async fn run(options: Options, client: Client, wires: Wires) -> Result<(), Error> {
-    let Wires { catalog, reports, leader, mut stop, readiness, metrics } = wires;
+    let Wires { catalog, reports, removals, leader, mut stop, readiness, metrics } = wires;
     let scopes = if options.namespaces.is_empty() {
         vec![Scope::Cluster]
     } else {
@@ -161,6 +166,7 @@ pub async fn run(options: Options, client: Client, wires: Wires) -> Result<(), E
         let (hub, client, metrics, ready) = (hub.clone(), client.clone(), metrics.clone(), readiness.0.clone());
         move || publish::publish(hub.clone(), client.clone(), catalog.clone(), ready.clone(), metrics.clone())
     });
+    tasks.spawn(status::tell_removals(hub.clone(), client.clone(), removals));
     start.task(&mut tasks, "status", {
         let (hub, client, metrics) = (hub.clone(), client.clone(), metrics.clone());
         let published = readiness.subscribe();

@@ -1,6 +1,6 @@
 //! Whoever must not be there goes, and goes again.
 
-use usher_testkit::TokenSpec;
+use usher_testkit::{TokenSpec, eventually};
 
 use crate::stage::{A_WHILE, SOON, Stage};
 
@@ -17,6 +17,12 @@ async fn who_comes_back_with_the_first_token_is_removed_again() {
     let troll = stage.join(&TokenSpec::new("hall-1", "troll")).await;
     stage.policy("bans", "hall-", BANNED).await;
     troll.wait_removed(SOON).await;
+    eventually(SOON, "the Event", async || {
+        let events =
+            stage.kubectl(&["get", "events", "-o", "jsonpath={range .items[*]}{.reason} {.note}{.message}{end}"]).await;
+        if events.contains("Removed troll from room hall-1, by rule banned") { Ok(()) } else { Err(events) }
+    })
+    .await;
     for _ in 0..2 {
         // A removal may come before the client has noticed that it is connected.
         let _ = troll.try_reconnect("first").await;

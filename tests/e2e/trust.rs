@@ -38,6 +38,29 @@ async fn a_participant_cannot_promote_itself() {
 }
 
 #[tokio::test]
+async fn a_participant_cannot_admit_itself() {
+    let stage = Stage::with(Scene { resync_interval: Some("5s"), ..Default::default() }).await;
+    let rules = "
+- name: admitted
+  match:
+    attributes: [{key: admitted, values: [{exact: 'yes'}]}]
+  keep: true
+- name: others
+  match:
+    identities: [{glob: '*'}]
+    joinedFor: 8s
+  remove: {}";
+    stage.policy("door", "hall-", rules).await;
+    let admitted = stage.join(&TokenSpec::new("hall-1", "admitted").attribute("admitted", "yes")).await;
+    let guest = stage.join(&TokenSpec::new("hall-1", "guest").grant("canUpdateOwnMetadata", true)).await;
+    guest.set_attributes([("admitted", "yes")]).await.expect("it has the right");
+    guest.wait_removed(Duration::from_secs(20)).await;
+    assert_eq!(admitted.info().attributes["admitted"], "yes");
+    tokio::time::sleep(A_WHILE).await;
+    assert!(stage.livekit.participant("hall-1", "admitted").await.is_some(), "{}", admitted.history());
+}
+
+#[tokio::test]
 async fn with_trust_in_self_updates_it_can() {
     let stage = Stage::with(Scene { resync_interval: Some("5s"), ..Default::default() }).await;
     stage.policy("roles", "hall-", &HOSTS.replace("  set:", "  trustSelfUpdates: true\n  set:")).await;

@@ -61,6 +61,8 @@ impl Room {
         let wires = Wires {
             catalog,
             reports: reported,
+            // Nobody is removed here.
+            removals: tokio::sync::mpsc::channel(1).1,
             leader: leads,
             stop: stopped,
             readiness: readiness.clone(),

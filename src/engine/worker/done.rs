@@ -13,6 +13,7 @@ use crate::{
         queue::{Key, Urgency},
         record::{Failure, Noticed},
         service::RoomService,
+        view::Removal,
     },
     livekit::{Class, Error, Feature},
     policy::{Action, Decision, ObjectName, Participant},
@@ -175,6 +176,7 @@ impl<S: RoomService> Worker<S> {
         let (now, instant) = (self.clock.now(), Instant::now());
         if result.is_ok() {
             log(&self.view.server, key, &action);
+            self.tell(key, &action);
         }
         let unmutes = matches!(action, Action::Mute { muted: false, .. });
         if unmutes && result.is_ok() {
@@ -247,6 +249,14 @@ impl<S: RoomService> Worker<S> {
     }
 
     /// An update went to another session of the identity than it was meant for.
+    /// Tells of a removal, if anybody listens and has room for it.
+    fn tell(&self, key: &Key, action: &Action) {
+        if let (Some(removals), Action::Remove { why, .. }) = (&self.removals, action) {
+            let (room, identity) = (key.room.clone(), key.identity.clone());
+            let _ = removals.try_send(Removal { room, identity, by: why.by.clone() });
+        }
+    }
+
     fn acted_on_another(&mut self, key: &Key, participant: Participant, urgency: Urgency, begun: Instant) {
         if let Some(room) = self.rooms.get_mut(&key.room) {
             room.observed(participant, begun, Instant::now());

@@ -38,7 +38,7 @@ use super::{
     service::RoomService,
     stopped,
     timers::Timers,
-    view::{Reports, ServerView},
+    view::{Removal, Reports, ServerView},
 };
 use crate::{
     api::Feature,
@@ -59,6 +59,7 @@ pub(super) struct Wires<S> {
     pub(super) stop: watch::Receiver<bool>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
+    pub(super) removals: Option<mpsc::Sender<Removal>>,
 }
 
 /// See the module.
@@ -67,6 +68,7 @@ pub(super) struct Worker<S> {
     reports: watch::Sender<Reports>,
     stop: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
+    removals: Option<mpsc::Sender<Removal>>,
     clock: Clock,
     rooms: HashMap<Arc<str>, Room>,
     queue: Queue,
@@ -111,9 +113,10 @@ struct Round {
 impl<S: RoomService> Worker<S> {
     /// Works until it is stopped.
     pub(super) async fn run(wires: Wires<S>) {
-        let Wires { mut view, mut events, reports, mut stop, metrics, clock } = wires;
+        let Wires { mut view, mut events, reports, mut stop, metrics, clock, removals } = wires;
         let first = Arc::clone(&view.borrow_and_update());
         let mut worker = Self::new(first, reports, stop.clone(), metrics, clock);
+        worker.removals = removals;
         let mut batch = Vec::with_capacity(EVENTS_AT_ONCE);
         worker.start();
         loop {
@@ -167,6 +170,7 @@ impl<S: RoomService> Worker<S> {
             reports,
             stop,
             metrics,
+            removals: None,
             clock,
             rooms: HashMap::new(),
             queue: Queue::default(),

@@ -1,14 +1,27 @@
-//! Kubernetes Events: when an object begins to fail, and when it has recovered. Nothing else, and never twice.
+//! Kubernetes Events: when an object begins to fail, when it has recovered, and when somebody was removed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::{Event, EventType, Recorder};
-use tokio::time::timeout;
+use kube::{
+    Client, Resource,
+    runtime::events::{Event, EventType, Recorder},
+};
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{Desired, Status};
-use crate::api::{Outcome, Reason, condition::READY};
+use crate::{
+    api::{Outcome, Reason, RoomPolicy, condition::READY},
+    engine::Removal,
+    kubernetes::{
+        MANAGER,
+        hub::Hub,
+        kind::{Kind, ObjectId},
+    },
+};
 
+/// Why an Event says that somebody was removed.
+const REMOVED: &str = "Removed";
 /// The longest note that the API server takes, in bytes.
 const LONGEST: usize = 1024;
 /// What is the matter of a LiveKitServer, also where it stands at an object that refers to it.
@@ -55,6 +68,34 @@ pub(super) fn turn(present: &Status, desired: &Desired) -> Option<Turn> {
     Some(Turn { reason: desired.reason, failing, note })
 }
 
+/// Tells of removals, each at the policy that wanted it, until nobody removes any more. The recorder joins those of a
+/// policy within some minutes to one Event with a count.
+pub async fn tell_removals(hub: Arc<Hub>, client: Client, mut removals: mpsc::Receiver<Removal>) {
+    let recorder = Recorder::new(client, MANAGER.into());
+    while let Some(Removal { room, identity, by }) = removals.recv().await {
+        let id = ObjectId { kind: Kind::Policy, name: by.policy.clone() };
+        let Some(uid) = hub.lock().standing(&id).map(|standing| standing.head().uid.to_string()) else { continue };
+        let object = ObjectReference {
+            namespace: Some(id.name.namespace.to_string()),
+            name: Some(id.name.name.to_string()),
+            uid: Some(uid),
+            api_version: Some(RoomPolicy::api_version(&()).into_owned()),
+            kind: Some(RoomPolicy::kind(&()).into_owned()),
+            ..ObjectReference::default()
+        };
+        let mut note = format!("Removed {identity} from room {room}, by rule {}.", by.rule);
+        note.truncate(note.floor_char_boundary(LONGEST));
+        let event = Event {
+            type_: EventType::Normal,
+            reason: REMOVED.to_owned(),
+            note: Some(note),
+            action: "Remove".to_owned(),
+            secondary: None,
+        };
+        publish(&recorder, &event, &object).await;
+    }
+}
+
 /// Tells of it, best effort: a status is written whether or not an Event can be.
 pub(super) async fn tell(recorder: &Recorder, turn: Turn, object: &ObjectReference) {
     let event = Event {
@@ -64,7 +105,11 @@ pub(super) async fn tell(recorder: &Recorder, turn: Turn, object: &ObjectReferen
         action: if turn.failing { "Fail" } else { "Recover" }.to_owned(),
         secondary: None,
     };
-    match timeout(TELL_WITHIN, recorder.publish(&event, object)).await {
+    publish(recorder, &event, object).await;
+}
+
+async fn publish(recorder: &Recorder, event: &Event, object: &ObjectReference) {
+    match timeout(TELL_WITHIN, recorder.publish(event, object)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "cannot write an Event"),
         Err(_) => tracing::debug!("cannot write an Event: no answer"),

@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
 pub use desired::{Desired, desired};
+pub(super) use events::tell_removals;
 pub use write::Writer;
 
 use crate::api::{LiveKitServerStatus, PolicyStatus};
