@@ -1,13 +1,13 @@
 # Everything a developer runs. `make` alone says what there is.
 
-export USHER_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null)
-
 .DEFAULT_GOAL := help
 .PHONY: help build stack packages test up crds check bench
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# Only here, or each commit would have everything compiled anew.
+build: export USHER_COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null)
 build: ## build the operator: target/release/usher
 	cargo build --release --locked
 

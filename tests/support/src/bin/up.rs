@@ -67,13 +67,18 @@ Ctrl-C ends everything.
         for (guest, told) in guests.iter().zip(&mut told) {
             let history = guest.history();
             let lines: Vec<_> = history.lines().collect();
-            for line in lines.iter().skip(*told) {
-                println!("{line}");
+            for line in lines.iter().skip(*told).filter(|line| is_worth_telling(line)) {
+                println!("{:>10} {}", guest.info().identity, line.trim());
             }
             *told = lines.len();
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// Whether a line of a participant's history is about itself, and not only that it has another token.
+fn is_worth_telling(line: &str) -> bool {
+    [" joined ", " updated ", " Muted ", " Unpublished ", " Left "].iter().any(|what| line.contains(what))
 }
 
 fn server(livekit: &LiveKit) -> String {
