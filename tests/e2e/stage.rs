@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use usher_testkit::{
-    ApiKey, Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participant, Participants, RecordingProxy,
-    TokenSpec, WebhookRelay, eventually, free_port,
+    Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participant, Participants, RecordingProxy, TokenSpec,
+    WebhookRelay, eventually, free_port,
 };
 
 /// How long anything may take that takes milliseconds when nothing else runs.
@@ -54,9 +54,8 @@ impl Stage {
         options.webhook_urls.push(relay.url(&format!("/webhooks/{namespace}/main")));
         let livekit = LiveKit::start(options).await;
         let proxy = RecordingProxy::start(livekit.url());
-        cluster
-            .apply(&server(&namespace, &proxy.url(), &livekit.keys()[0], scene.resync_interval.unwrap_or("1h")))
-            .await;
+        let interval = scene.resync_interval.unwrap_or("1h");
+        cluster.apply(&livekit.manifests(&namespace, &proxy.url(), interval)).await;
         let mut options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), cluster.kubeconfig()).http_port(port);
         if !scene.all_namespaces {
             options = options.namespace(&namespace);
@@ -119,24 +118,4 @@ impl Stage {
         })
         .await;
     }
-}
-
-/// The Secret and the LiveKitServer of a stage.
-pub fn server(namespace: &str, url: &str, key: &ApiKey, resync_interval: &str) -> String {
-    let ApiKey { key, secret } = key;
-    format!(
-        "apiVersion: v1
-kind: Secret
-metadata: {{name: livekit-keys, namespace: {namespace}}}
-stringData: {{LIVEKIT_API_KEY: {key}, LIVEKIT_API_SECRET: {secret}}}
----
-apiVersion: usher.dev/v1alpha1
-kind: LiveKitServer
-metadata: {{name: main, namespace: {namespace}}}
-spec:
-  url: {url}
-  credentials: {{secretRef: {{name: livekit-keys}}}}
-  resyncInterval: {resync_interval}
-"
-    )
 }

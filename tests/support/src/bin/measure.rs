@@ -10,8 +10,8 @@
 use std::time::Duration;
 
 use usher_testkit::{
-    ApiKey, Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participants, ParticipantsOptions,
-    RecordingProxy, TokenSpec, free_port,
+    Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participants, ParticipantsOptions, RecordingProxy,
+    TokenSpec, free_port,
 };
 
 /// Joins, at most so many a second, in so many rooms.
@@ -32,7 +32,8 @@ async fn main() {
     let livekit = LiveKit::start(LiveKitOptions { webhook_urls: webhooks, ..LiveKitOptions::default() }).await;
     // Counts requests, and costs time on the way: the second half of the joins does without.
     let proxy = RecordingProxy::start(livekit.url());
-    cluster.apply(&manifests(&livekit, &livekit.url())).await;
+    cluster.apply(&livekit.manifests("default", &livekit.url(), "30s")).await;
+    cluster.apply(POLICY).await;
     let operator = Operator::start(OperatorOptions::new(binary, cluster.kubeconfig()).http_port(port)).await;
     let ready = ["wait", "--for=condition=Ready", "--timeout=30s", "roompolicy/measure"];
     cluster.kubectl(&ready, None).await.ok();
@@ -50,7 +51,7 @@ async fn main() {
          {median:.1} ms, p99 {p99:.1} ms, worst {worst:.1} ms; {cpu:.2} s of CPU; {:.1} MiB resident",
         resident(operator.id())
     );
-    cluster.apply(&manifests(&livekit, &proxy.url())).await;
+    cluster.apply(&livekit.manifests("default", &proxy.url(), "30s")).await;
     cluster.kubectl(&ready, None).await.ok();
     proxy.clear();
     joins(&livekit, &operator, "counted").await;
@@ -76,35 +77,19 @@ async fn joins(livekit: &LiveKit, operator: &Operator, hint: &str) -> (Vec<f64>,
     (took, cpu(operator.id()) - before)
 }
 
-fn manifests(livekit: &LiveKit, url: &str) -> String {
-    let ApiKey { key, secret } = &livekit.keys()[0];
-    format!(
-        "apiVersion: v1
-kind: Secret
-metadata: {{name: livekit-keys, namespace: default}}
-stringData: {{LIVEKIT_API_KEY: {key}, LIVEKIT_API_SECRET: {secret}}}
----
-apiVersion: usher.dev/v1alpha1
-kind: LiveKitServer
-metadata: {{name: main, namespace: default}}
-spec:
-  url: {url}
-  credentials: {{secretRef: {{name: livekit-keys}}}}
----
-apiVersion: usher.dev/v1alpha1
+/// A policy for every room.
+const POLICY: &str = "apiVersion: usher.dev/v1alpha1
 kind: RoomPolicy
-metadata: {{name: measure, namespace: default}}
+metadata: {name: measure, namespace: default}
 spec:
-  serverRef: {{name: main}}
-  rooms: [{{glob: '*'}}]
+  serverRef: {name: main}
+  rooms: [{glob: '*'}]
   rules:
   - name: quiet
     set:
-      permission: {{canPublish: false}}
-      attributes: {{seat: audience}}
-"
-    )
-}
+      permission: {canPublish: false}
+      attributes: {seat: audience}
+";
 
 /// Resident memory in MiB (proc_pid_status).
 fn resident(process: i32) -> f64 {

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use usher_testkit::{
-    ApiKey, Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participants, TokenSpec, free_port,
-    repository, stack_binary,
+    Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participants, TokenSpec, free_port, repository,
+    stack_binary,
 };
 
 #[tokio::main]
@@ -26,7 +26,7 @@ async fn play() {
     let webhooks = format!("http://127.0.0.1:{port}/webhooks/default/main");
     let livekit = LiveKit::start(LiveKitOptions { webhook_urls: vec![webhooks], ..LiveKitOptions::default() }).await;
     println!("starting the operator …");
-    cluster.apply(&server(&livekit)).await;
+    cluster.apply(&livekit.manifests("default", &livekit.ws_url(), "10s")).await;
     let usher = repository().join("target/release/usher");
     let operator = Operator::start(OperatorOptions::new(&usher, cluster.kubeconfig()).http_port(port)).await;
     println!("participants join the room webinar-1 …");
@@ -79,24 +79,4 @@ Ctrl-C ends everything.
 /// Whether a line of a participant's history is about itself, and not only that it has another token.
 fn is_worth_telling(line: &str) -> bool {
     [" joined ", " updated ", " Muted ", " Unpublished ", " Left "].iter().any(|what| line.contains(what))
-}
-
-fn server(livekit: &LiveKit) -> String {
-    let ApiKey { key, secret } = &livekit.keys()[0];
-    format!(
-        "apiVersion: v1
-kind: Secret
-metadata: {{name: livekit-keys, namespace: default}}
-stringData: {{LIVEKIT_API_KEY: {key}, LIVEKIT_API_SECRET: {secret}}}
----
-apiVersion: usher.dev/v1alpha1
-kind: LiveKitServer
-metadata: {{name: main, namespace: default}}
-spec:
-  url: {url}
-  credentials: {{secretRef: {{name: livekit-keys}}}}
-  resyncInterval: 10s
-",
-        url = livekit.ws_url()
-    )
 }

@@ -110,6 +110,27 @@ impl LiveKit {
         &self.keys
     }
 
+    /// The Secret `livekit-keys` with its first key and a LiveKitServer `main` that leads to `url`: its own, or that of
+    /// a proxy before it.
+    pub fn manifests(&self, namespace: &str, url: &str, resync_interval: &str) -> String {
+        let ApiKey { key, secret } = &self.keys[0];
+        format!(
+            "apiVersion: v1
+kind: Secret
+metadata: {{name: livekit-keys, namespace: {namespace}}}
+stringData: {{LIVEKIT_API_KEY: {key}, LIVEKIT_API_SECRET: {secret}}}
+---
+apiVersion: usher.dev/v1alpha1
+kind: LiveKitServer
+metadata: {{name: main, namespace: {namespace}}}
+spec:
+  url: {url}
+  credentials: {{secretRef: {{name: livekit-keys}}}}
+  resyncInterval: {resync_interval}
+"
+        )
+    }
+
     /// A token of its first key.
     pub fn token(&self, spec: &TokenSpec) -> String {
         spec.sign(&self.keys[0])
