@@ -44,8 +44,9 @@ pub(super) struct Run {
     /// How log lines are written.
     #[arg(long, env = "USHER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// What is logged: error, warn, info, debug or trace; or a filter like `info,usher::engine=debug`.
-    #[arg(long, env = "USHER_LOG_LEVEL", default_value = "info")]
+    /// What is logged: error, warn, info, debug or trace; or a filter like `info,usher::engine=debug`. By default
+    /// without kube's own lines on failed watches, which we log ourselves and once.
+    #[arg(long, env = "USHER_LOG_LEVEL", default_value = "info,kube_runtime::watcher=error")]
     log_level: String,
 }
 
