@@ -57,7 +57,7 @@ async fn answers_of_a_server_that_was_replaced_count_no_more() {
     stage.view.livekit = Arc::new(hall([guest("bert")]));
     stage.livekit = Arc::clone(&stage.view.livekit);
     stage.show();
-    stage.pass_secs(5).await;
+    stage.pass(Duration::from_millis(2500)).await;
     assert_eq!(stage.livekit.said(), ["rooms", "list hall", "update hall/bert attributes"]);
     assert!(old.writes().is_empty());
     stage.report(|report| report.participants == 1).await;

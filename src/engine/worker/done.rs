@@ -248,7 +248,6 @@ impl<S: RoomService> Worker<S> {
         }
     }
 
-    /// An update went to another session of the identity than it was meant for.
     /// Tells of a removal, if anybody listens and has room for it.
     fn tell(&self, key: &Key, action: &Action) {
         if let (Some(removals), Action::Remove { why, .. }) = (&self.removals, action) {
@@ -257,6 +256,7 @@ impl<S: RoomService> Worker<S> {
         }
     }
 
+    /// An update went to another session of the identity than it was meant for.
     fn acted_on_another(&mut self, key: &Key, participant: Participant, urgency: Urgency, begun: Instant) {
         if let Some(room) = self.rooms.get_mut(&key.room) {
             room.observed(participant, begun, Instant::now());
