@@ -166,6 +166,14 @@ fn with_argument(argument: &str) -> Vec<i32> {
     .collect()
 }
 
+/// Whether this process ignores a signal, and whatever it starts.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").expect("there is /proc");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it tells what is ignored");
+    let mask = u64::from_str_radix(mask.trim(), 16).expect("a hexadecimal number");
+    mask & (1 << (signal as i32 - 1)) != 0
+}
+
 /// What ends the wrapper, and the status it shall then have.
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -189,6 +197,13 @@ async fn the_wrapper_leaves_nothing_however_it_ends() {
         End::Signal(Signal::SIGKILL),
     ];
     for (n, end) in ends.into_iter().enumerate() {
+        // As under nohup: no shell can trap what was ignored before it began.
+        if let End::Signal(signal) = end
+            && is_ignored(signal)
+        {
+            println!("{signal} is ignored here, and so by the wrapper");
+            continue;
+        }
         // One in a session of its own, which nothing but the namespace can find, and one in the foreground.
         let (orphan, last) = (format!("1000.{}{n}", std::process::id()), format!("2000.{}{n}", std::process::id()));
         let foreground =
