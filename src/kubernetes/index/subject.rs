@@ -11,7 +11,7 @@ use crate::{
         ForwardSource, Kind, Mode, ParticipantForwardSpec, ParticipantMoveSpec, RoomPolicySpec, ServerRef, State,
         StringMatch,
     },
-    policy::{Defaults, ObjectName, Path, Patterns, Policy, Problem, Problems, Selector},
+    policy::{Defaults, Guard, ObjectName, Path, Patterns, Policy, Problem, Problems, Scope},
 };
 
 /// What an object that governs rooms means.
@@ -111,16 +111,7 @@ fn check_source(source: &ForwardSource, kinds: &'static [Kind], problems: &mut P
     let path = root.field("source");
     Patterns::compile(&source.rooms, &path.field("rooms"), problems);
     let defaults = Defaults { kinds, states: &[State::Active], sees_all: false };
-    if let Some(selector) = &source.match_ {
-        Selector::compile(selector, defaults, &path.field("match"), problems);
-    }
-    let excepts = path.field("except");
-    for (index, except) in source.except.iter().enumerate() {
-        let path = excepts.index(index);
-        if Selector::compile(except, Defaults::EXCEPT, &path, problems).takes_everybody() {
-            problems.add(&path, "would take everybody out: name whom it is for");
-        }
-    }
+    Scope::compile(source.match_.as_ref(), &source.except, defaults, Guard::default(), &path, problems);
 }
 
 fn check_destination(source: &ForwardSource, destination: &str, path: &Path<'_>, problems: &mut Problems) {
