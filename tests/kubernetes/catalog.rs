@@ -10,6 +10,7 @@ use crate::room::{Room, SOON, list, policy, ready, secret, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_applied_is_in_the_catalog_within_a_second() {
+    let _quiet = crate::room::LOAD.lock().await;
     let cluster = Cluster::shared().await;
     let namespace = cluster.namespace("catalog").await;
     let room = Room::of(cluster, &[&namespace]).await;
