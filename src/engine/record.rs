@@ -113,6 +113,27 @@ impl Record {
         true
     }
 
+    /// Takes in what a webhook tells of the same session, of which it need not show the `whole`; false if as much is
+    /// known. It is no base to act on: webhooks come late and twice.
+    pub(super) fn hear(&mut self, participant: Participant, whole: bool, now: Instant) -> bool {
+        let known = &self.participant;
+        let is_later = participant.version > known.version
+            || participant.version == known.version && participant.state != known.state;
+        if !is_later {
+            return false;
+        }
+        if whole {
+            self.participant = participant;
+            self.session.retain_tracks(&self.participant);
+        } else {
+            self.participant.state = participant.state;
+        }
+        self.carried_out = None;
+        self.observed = None;
+        self.changed = now;
+        true
+    }
+
     /// Notes that the server refused something.
     pub(super) fn was_refused(&mut self, action: Action, failure: Failure) {
         self.refused.retain(|(other, _)| !same(other, &action));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use usher::{engine::What, policy::Permission};
+use usher::{api::State, engine::What, policy::Permission};
 
 use crate::support::{
-    Fault, LiveKit, MUTED, QUIET, SEAT, Stage, count, guest, microphone, not_found, policy, speaker, spec, status,
+    Fault, LiveKit, MUTED, QUIET, SEAT, Stage, count, guest, hall, microphone, not_found, policy, speaker, spec, status,
 };
 
 fn joined(participant: &usher::policy::Participant, whole: bool) -> What {
@@ -320,4 +320,23 @@ async fn the_time_from_the_webhook_to_the_enforcement_is_measured() {
     let sum = line("usher_time_to_enforce_seconds_sum{noticed=\"join\"}").unwrap();
     let sum: f64 = sum.rsplit(' ').next().unwrap().parse().unwrap();
     assert!((0.04..0.05).contains(&sum), "{sum}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_listed_while_joining_is_acted_upon_when_the_webhook_comes() {
+    for whole in [true, false] {
+        let mut anna = guest("anna");
+        anna.state = State::Joining;
+        let stage = Stage::at(hall([anna]), QUIET).await;
+        assert_eq!(stage.livekit.writes(), [""; 0], "nobody is touched before being active");
+        stage.livekit.change("hall", "anna", |anna| anna.state = State::Active);
+        let active = stage.livekit.see("hall", "anna");
+        stage.livekit.said();
+        stage.hear("hall", joined(&active, whole));
+        stage.rest().await;
+        assert_eq!(stage.livekit.said(), ["get hall/anna", "update hall/anna permission"]);
+        stage.hear("hall", joined(&active, whole));
+        stage.pass_secs(1).await;
+        assert_eq!(stage.livekit.said(), [""; 0], "the same webhook again changes nothing");
+    }
 }

@@ -44,8 +44,7 @@ impl<S: RoomService> Worker<S> {
                 }
             }
             What::Joined { participant, whole } => {
-                let is_base = whole && self.is_prompt(created_at);
-                self.joined(&name, *participant, is_base, received);
+                self.joined(&name, *participant, whole, created_at, received);
             }
             What::Left { identity, sid } => room.left(&identity, &sid, received),
             What::TrackPublished { identity, sid, track } => self.published(&name, &identity, sid, track, received),
@@ -91,8 +90,26 @@ impl<S: RoomService> Worker<S> {
         self.clock.now().duration_since(created_at).unsigned_abs() <= PROMPT
     }
 
-    fn joined(&mut self, name: &Arc<str>, participant: Participant, is_base: bool, received: Instant) {
+    fn joined(
+        &mut self,
+        name: &Arc<str>,
+        participant: Participant,
+        whole: bool,
+        created_at: Timestamp,
+        received: Instant,
+    ) {
+        let is_base = whole && self.is_prompt(created_at);
         let Some(room) = self.rooms.get_mut(name) else { return };
+        let known = room.records.get_mut(participant.identity.as_str());
+        if let Some(record) = known.filter(|record| record.participant.sid == participant.sid) {
+            // A listing showed it before it was active, which no other webhook tells.
+            let identity = participant.identity.as_str().into();
+            if record.hear(participant, whole, received) {
+                record.noticed.get_or_insert(Noticed { at: received, by: Urgency::Join, acted: false });
+                self.look_at(Key { room: Arc::clone(name), identity }, Urgency::Join);
+            }
+            return;
+        }
         if !room.is_news(&participant.identity, &participant.sid, Some(participant.joined_at)) {
             return;
         }

@@ -28,7 +28,8 @@ use tokio::sync::watch;
 
 /// Which variables of the tests' own environment a process sees. Not all: a `KUBECONFIG` of the developer must not
 /// reach the operator under test.
-const PASSED_ON: [&str; 6] = ["PATH", "LANG", "TMPDIR", "RUST_BACKTRACE", "LLVM_PROFILE_FILE", "GOCOVERDIR"];
+const PASSED_ON: [&str; 7] =
+    ["PATH", "LANG", "TMPDIR", "RUST_BACKTRACE", "USHER_LOG_LEVEL", "LLVM_PROFILE_FILE", "GOCOVERDIR"];
 
 /// What to start: a builder for a [`Process`], and the means to start the same again.
 #[derive(Clone, Debug)]
