@@ -9,6 +9,7 @@ mod lifecycle;
 mod listings;
 mod moments;
 mod muting;
+mod outages;
 mod publishing;
 mod ready;
 mod removal;

@@ -1,21 +1,13 @@
 //! What pipelines and people see of it.
 
-use serde_json::Value;
 use usher_testkit::TokenSpec;
 
-use crate::stage::{SOON, Stage};
+use crate::stage::{SOON, Stage, condition};
 
 const QUIET: &str = "
 - name: quiet
   set:
     permission: {canPublish: false}";
-
-fn condition(object: &Value, kind: &str) -> Option<(String, String)> {
-    let conditions = object["status"]["conditions"].as_array()?;
-    let condition = conditions.iter().find(|condition| condition["type"] == kind)?;
-    let text = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();
-    Some((text("status"), text("reason")))
-}
 
 #[tokio::test]
 async fn wait_for_ready_returns_without_an_active_room() {

@@ -1,22 +1,43 @@
 //! What each test plays on.
 
-use std::time::Duration;
+use std::{ops::Deref, time::Duration};
 
 use serde_json::Value;
 use usher_testkit::{
-    Cluster, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participant, Participants, RecordingProxy, TokenSpec,
-    WebhookRelay, eventually, free_port,
+    Cluster, ClusterOptions, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participant, Participants,
+    RecordingProxy, TokenSpec, WebhookRelay, eventually, free_port,
 };
 
 /// How long anything may take that takes milliseconds when nothing else runs.
 pub const SOON: Duration = Duration::from_secs(10);
+/// How long it may take to notice that something is back that was away: pauses between tries have grown meanwhile.
+pub const AGAIN: Duration = Duration::from_secs(45);
 /// How long to watch for what must not happen.
 pub const A_WHILE: Duration = Duration::from_secs(2);
+
+/// Whose cluster it is.
+pub enum Ground {
+    /// That of all tests.
+    Shared(&'static Cluster),
+    /// One that the test may break.
+    Own(Box<Cluster>),
+}
+
+impl Deref for Ground {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        match self {
+            Self::Shared(cluster) => cluster,
+            Self::Own(cluster) => cluster,
+        }
+    }
+}
 
 /// A namespace with a LiveKitServer named `main`, its livekit-server, an operator, and a place to join from. All that
 /// goes between operator and server passes by `proxy`, all webhooks by `relay`.
 pub struct Stage {
-    pub cluster: &'static Cluster,
+    pub cluster: Ground,
     pub namespace: String,
     pub livekit: LiveKit,
     pub proxy: RecordingProxy,
@@ -33,6 +54,8 @@ pub struct Scene {
     pub livekit: LiveKitOptions,
     /// The operator watches all namespaces, not only that of the stage.
     pub all_namespaces: bool,
+    /// The cluster is there to be broken.
+    pub own_cluster: bool,
 }
 
 impl Stage {
@@ -45,7 +68,13 @@ impl Stage {
     }
 
     pub async fn with(scene: Scene) -> Self {
-        let cluster = Cluster::shared().await;
+        let cluster = if scene.own_cluster {
+            let cluster = Cluster::start(ClusterOptions::default()).await;
+            cluster.apply_crds().await;
+            Ground::Own(Box::new(cluster))
+        } else {
+            Ground::Shared(Cluster::shared().await)
+        };
         let namespace = cluster.namespace("e2e").await;
         let relay = WebhookRelay::start();
         let port = free_port();
@@ -69,6 +98,12 @@ impl Stage {
     /// Applies a RoomPolicy for all rooms whose names begin with `room`, and waits until it is Ready. `rules` is
     /// YAML, a list.
     pub async fn policy(&self, name: &str, room: &str, rules: &str) {
+        self.policy_unseen(name, room, rules).await;
+        self.wait("roompolicy", name, "Ready").await;
+    }
+
+    /// The same without waiting.
+    pub async fn policy_unseen(&self, name: &str, room: &str, rules: &str) {
         let rules = rules.replace('\n', "\n  ");
         self.cluster
             .apply(&format!(
@@ -77,7 +112,6 @@ impl Stage {
                 self.namespace
             ))
             .await;
-        self.wait("roompolicy", name, "Ready").await;
     }
 
     /// As a pipeline does: `kubectl wait --for=condition=…`.
@@ -90,6 +124,18 @@ impl Stage {
             let object = self.cluster.kubectl(&["get", "-o", "yaml", "-n", &self.namespace, &what], None).await;
             panic!("{}{}\n{}", output.stderr, object.stdout, self.operator.log());
         }
+    }
+
+    /// Waits until condition Ready has this status and reason.
+    pub async fn wait_ready(&self, kind: &str, name: &str, status: &str, reason: &str) {
+        eventually(AGAIN, &format!("{kind}/{name} Ready={status} {reason}"), async || {
+            let object = self.get(kind, name).await;
+            match condition(&object, "Ready") {
+                Some((is, why)) if is == status && why == reason => Ok(()),
+                _ => Err(object["status"].to_string()),
+            }
+        })
+        .await;
     }
 
     pub async fn kubectl(&self, args: &[&str]) -> String {
@@ -118,4 +164,12 @@ impl Stage {
         })
         .await;
     }
+}
+
+/// Status and reason of a condition of an object.
+pub fn condition(object: &Value, kind: &str) -> Option<(String, String)> {
+    let conditions = object["status"]["conditions"].as_array()?;
+    let condition = conditions.iter().find(|condition| condition["type"] == kind)?;
+    let text = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();
+    Some((text("status"), text("reason")))
 }
