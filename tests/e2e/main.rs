@@ -5,6 +5,7 @@
 
 mod fields;
 mod joining;
+mod killed;
 mod lifecycle;
 mod listings;
 mod moments;
@@ -13,6 +14,7 @@ mod outages;
 mod publishing;
 mod ready;
 mod removal;
+mod repair;
 mod resync;
 mod stage;
 mod trust;

@@ -16,8 +16,12 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
+
+/// The name of its file.
+const CONFIGURATION: &str = "livekit.yaml";
 
 /// How [`LiveKit::start`] shall start one.
 #[derive(Clone, Debug)]
@@ -61,8 +65,8 @@ impl Default for LiveKitOptions {
 pub struct LiveKit {
     service: Service,
     port: u16,
-    keys: Vec<ApiKey>,
-    _configuration: TempDir,
+    options: LiveKitOptions,
+    configuration: TempDir,
 }
 
 impl Deref for LiveKit {
@@ -78,10 +82,8 @@ impl LiveKit {
     pub async fn start(options: LiveKitOptions) -> Self {
         let port = free_port();
         let configuration = scratch("livekit");
-        let path = configuration.path().join("livekit.yaml");
-        // JSON is YAML.
-        let text = format!("{:#}\n", configure(&options, port));
-        std::fs::write(&path, text).expect("a file can be written to a new directory");
+        let path = configuration.path().join(CONFIGURATION);
+        write(&options, port, &path);
 
         let dir = TestDir::current();
         let launch = Launch::new(stack_binary("livekit-server"), dir.log("livekit-server")).arg("--config").arg(path);
@@ -92,7 +94,15 @@ impl LiveKit {
         });
         let service = Service::new("livekit-server", launch, probe, dir);
         service.start().await;
-        Self { service, port, keys: options.keys, _configuration: configuration }
+        Self { service, port, options, configuration }
+    }
+
+    /// Gives it other keys, of which the first signs from now on, and starts it anew.
+    pub async fn rotate(&mut self, keys: Vec<ApiKey>) {
+        self.kill().await;
+        self.options.keys = keys;
+        write(&self.options, self.port, &self.configuration.path().join(CONFIGURATION));
+        self.service.start().await;
     }
 
     /// Where its API is.
@@ -107,13 +117,13 @@ impl LiveKit {
 
     /// Its keys.
     pub fn keys(&self) -> &[ApiKey] {
-        &self.keys
+        &self.options.keys
     }
 
     /// The Secret `livekit-keys` with its first key and a LiveKitServer `main` that leads to `url`: its own, or that of
     /// a proxy before it.
     pub fn manifests(&self, namespace: &str, url: &str, resync_interval: &str) -> String {
-        let ApiKey { key, secret } = &self.keys[0];
+        let ApiKey { key, secret } = &self.options.keys[0];
         format!(
             "apiVersion: v1
 kind: Secret
@@ -133,8 +143,14 @@ spec:
 
     /// A token of its first key.
     pub fn token(&self, spec: &TokenSpec) -> String {
-        spec.sign(&self.keys[0])
+        spec.sign(&self.options.keys[0])
     }
+}
+
+fn write(options: &LiveKitOptions, port: u16, path: &Path) {
+    // JSON is YAML.
+    let text = format!("{:#}\n", configure(options, port));
+    std::fs::write(path, text).expect("a file can be written to a directory of our own");
 }
 
 /// Loopback only: `bind_addresses` is for HTTP alone, media takes every interface unless told otherwise.

@@ -1,0 +1,228 @@
+//! What is wrong around an object is named in its condition, and heals by itself when it is put right. It is never
+//! Stalled meanwhile: pipelines give up on that.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt};
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject},
+    runtime::{WatchStreamExt, watcher},
+};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use usher::api::{LiveKitServer, RoomPolicy};
+use usher_testkit::{ApiKey, RecordingProxy, TokenSpec, eventually, free_port};
+
+use crate::stage::{AGAIN, SOON, Scene, Stage, condition};
+
+const QUIET: &str = "
+- name: quiet
+  set:
+    permission: {canPublish: false}";
+
+/// Sees every status that the objects of a namespace ever have.
+struct Witness {
+    seen: Arc<Mutex<Vec<Value>>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Witness {
+    async fn of(stage: &Stage) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for resource in [ApiResource::erase::<LiveKitServer>(&()), ApiResource::erase::<RoomPolicy>(&())] {
+            let client = stage.cluster.client().await;
+            let api: Api<DynamicObject> = Api::namespaced_with(client, &stage.namespace, &resource);
+            let seen = Arc::clone(&seen);
+            tasks.push(tokio::spawn(async move {
+                let mut objects = watcher(api, watcher::Config::default()).touched_objects().boxed();
+                while let Some(object) = objects.try_next().await.expect("the API server is well") {
+                    seen.lock().unwrap().push(serde_json::to_value(object).unwrap());
+                }
+            }));
+        }
+        Self { seen, tasks }
+    }
+
+    /// Nothing was ever Stalled, and something was Reconciling for this reason.
+    fn saw(self, reason: &str) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        let seen = self.seen.lock().unwrap();
+        assert!(seen.iter().any(|object| condition(object, "Reconciling").is_some_and(|(_, why)| why == reason)));
+        for object in seen.iter() {
+            assert_eq!(condition(object, "Stalled"), None, "{object:#}");
+        }
+    }
+}
+
+impl Stage {
+    /// Both the server and its policy say that something is wrong.
+    async fn wait_both(&self, status: &str, reason: &str) {
+        for (kind, name) in [("livekitserver", "main"), ("roompolicy", "quiet")] {
+            self.wait_ready(kind, name, status, reason).await;
+        }
+    }
+
+    async fn secret(&self, key: &ApiKey) {
+        let (namespace, ApiKey { key, secret }) = (&self.namespace, key);
+        self.cluster
+            .apply(&format!(
+                "apiVersion: v1\nkind: Secret\nmetadata: {{name: livekit-keys, namespace: {namespace}}}\nstringData: \
+                 {{LIVEKIT_API_KEY: {key}, LIVEKIT_API_SECRET: {secret}}}\n"
+            ))
+            .await;
+    }
+
+    async fn patch(&self, kind: &str, name: &str, patch: &str) {
+        self.kubectl(&["patch", kind, name, "--type=merge", "-p", patch]).await;
+    }
+
+    /// Somebody joins and is made quiet.
+    async fn enforces(&self, identity: &str) {
+        let guest = self.join(&TokenSpec::new("hall-1", identity)).await;
+        guest.wait_for(AGAIN, |info| !info.permission.can_publish).await;
+    }
+
+    /// Somebody joins and nothing happens: the operator does not know the key that signed the webhook.
+    async fn enforces_nothing(&self, identity: &str) {
+        let guest = self.join(&TokenSpec::new("hall-1", identity)).await;
+        guest.wait_quiet(Duration::from_secs(1), SOON).await;
+        assert!(guest.permission().can_publish);
+    }
+
+    async fn wait_ready_in(&self, namespace: &str, status: &str, reason: &str) {
+        eventually(AGAIN, "the tenant's policy", async || {
+            let args = ["get", "roompolicy", "quiet", "-n", namespace, "-o", "json"];
+            let text = self.cluster.kubectl(&args, None).await.ok();
+            let object: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(condition(&object, "Stalled"), None, "{object:#}");
+            match condition(&object, "Ready") {
+                Some((is, why)) if is == status && why == reason => Ok(()),
+                _ => Err(object["status"].to_string()),
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_and_then_the_right_one() {
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let witness = Witness::of(&stage).await;
+    let right = stage.livekit.keys()[0].clone();
+    stage.secret(&ApiKey::new(&right.key, "another-secret-of-at-least-32-bytes!")).await;
+    stage.wait_both("False", "Unauthorized").await;
+    stage.secret(&right).await;
+    stage.wait_both("True", "NoActiveRooms").await;
+    stage.enforces("anna").await;
+    witness.saw("Unauthorized");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_deleted_malformed_and_made_again() {
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let witness = Witness::of(&stage).await;
+    stage.kubectl(&["delete", "secret", "livekit-keys"]).await;
+    stage.wait_both("False", "SecretNotFound").await;
+    let namespace = &stage.namespace;
+    let empty = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: livekit-keys, namespace: {namespace}}}\nstringData: \
+         {{LIVEKIT_API_KEY: '', LIVEKIT_API_SECRET: ''}}\n"
+    );
+    stage.cluster.apply(&empty).await;
+    stage.wait_both("False", "SecretInvalid").await;
+    stage.secret(&stage.livekit.keys()[0]).await;
+    stage.wait_both("True", "NoActiveRooms").await;
+    stage.enforces("anna").await;
+    witness.saw("SecretNotFound");
+}
+
+#[tokio::test]
+async fn keys_are_rotated_with_a_restart_of_the_server() {
+    // The server is asked this often at least, so that it is soon known not to take the key any more.
+    let mut stage = Stage::with(Scene { resync_interval: Some("5s"), ..Scene::default() }).await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    stage.enforces("anna").await;
+    let witness = Witness::of(&stage).await;
+    let new = ApiKey::new("newkey", "a-new-secret-for-tests-of-at-least-32-bytes");
+    stage.livekit.rotate(vec![new.clone()]).await;
+    stage.enforces_nothing("bert").await;
+    stage.wait_both("False", "Unauthorized").await;
+    stage.secret(&new).await;
+    stage.wait_both("True", "Enforced").await;
+    stage.enforces("carl").await;
+    witness.saw("Unauthorized");
+}
+
+#[tokio::test]
+async fn an_address_that_is_wrong_and_then_right() {
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let witness = Witness::of(&stage).await;
+    let nobody = format!("{{\"spec\":{{\"url\":\"http://127.0.0.1:{}\"}}}}", free_port());
+    stage.patch("livekitserver", "main", &nobody).await;
+    stage.wait_both("False", "ServerUnreachable").await;
+    // Somebody answers there, who is no LiveKit.
+    let other = RecordingProxy::start(stage.operator.admin_url());
+    stage.patch("livekitserver", "main", &format!("{{\"spec\":{{\"url\":\"{}\"}}}}", other.url())).await;
+    other.wait_for("ListRooms", 1, SOON).await;
+    stage.wait_both("False", "ServerUnreachable").await;
+    stage.patch("livekitserver", "main", &format!("{{\"spec\":{{\"url\":\"{}\"}}}}", stage.livekit.url())).await;
+    stage.wait_both("True", "NoActiveRooms").await;
+    stage.enforces("anna").await;
+    witness.saw("ServerUnreachable");
+}
+
+#[tokio::test]
+async fn a_server_that_comes_after_its_policies() {
+    let stage = Stage::set().await;
+    stage.kubectl(&["delete", "livekitserver", "main"]).await;
+    let witness = Witness::of(&stage).await;
+    stage.policy_unseen("quiet", "hall-", QUIET).await;
+    stage.wait_ready("roompolicy", "quiet", "False", "ServerNotFound").await;
+    stage.cluster.apply(&stage.livekit.manifests(&stage.namespace, &stage.proxy.url(), "1h")).await;
+    stage.wait_both("True", "NoActiveRooms").await;
+    stage.enforces("anna").await;
+    witness.saw("ServerNotFound");
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_forbidden_and_then_permitted() {
+    let stage = Stage::set_for_all_namespaces().await;
+    let tenant = stage.cluster.namespace("tenant").await;
+    let (home, namespace) = (&stage.namespace, &tenant);
+    let policy = format!(
+        "apiVersion: usher.dev/v1alpha1
+kind: RoomPolicy
+metadata: {{name: quiet, namespace: {namespace}}}
+spec:
+  serverRef: {{name: main, namespace: {home}}}
+  rooms: [{{prefix: hall-}}]
+  rules:
+  - name: quiet
+    set:
+      permission: {{canPublish: false}}
+"
+    );
+    stage.cluster.apply(&policy).await;
+    let guest = stage.join(&TokenSpec::new("hall-1", "anna")).await;
+    stage.wait_ready_in(namespace, "False", "NotPermitted").await;
+    assert!(guest.permission().can_publish);
+    let access = format!(
+        "{{\"spec\":{{\"access\":[{{\"name\":\"tenant\",\"namespaces\":{{\"names\":[\"{namespace}\"]}},\
+         \"rooms\":[{{\"prefix\":\"hall-\"}}]}}]}}}}"
+    );
+    stage.patch("livekitserver", "main", &access).await;
+    stage.wait_ready_in(namespace, "True", "Enforced").await;
+    guest.wait_for(SOON, |info| !info.permission.can_publish).await;
+    // And away again: what was done stays, who comes now is not touched.
+    stage.patch("livekitserver", "main", "{\"spec\":{\"access\":null}}").await;
+    stage.wait_ready_in(namespace, "False", "NotPermitted").await;
+    stage.enforces_nothing("bert").await;
+}
