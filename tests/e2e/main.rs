@@ -3,9 +3,11 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
+mod broken;
 mod fields;
 mod joining;
 mod killed;
+mod kubectl;
 mod lifecycle;
 mod listings;
 mod moments;
@@ -16,6 +18,7 @@ mod ready;
 mod removal;
 mod repair;
 mod resync;
+mod sequences;
 mod stage;
 mod trust;
 mod webhooks;
