@@ -16,7 +16,6 @@ const POLICIES: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_policies_make_few_rebuilds_and_one_write_each() {
-    let _load = crate::room::LOAD.lock().await;
     let cluster = Cluster::start(ClusterOptions::default()).await;
     cluster.apply_crds().await;
     let namespace = cluster.namespace("burst").await;

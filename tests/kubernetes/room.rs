@@ -133,9 +133,6 @@ impl Drop for Room {
     }
 }
 
-/// Held by a test that loads the shared API server, and by one whose moments such a load would falsify.
-pub(crate) static LOAD: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
 /// Reports by which everything is as declared.
 pub(crate) fn settled(catalog: &Catalog<Client>) -> Reports {
     let report = |policy: &Arc<Policy>| PolicyReport {
