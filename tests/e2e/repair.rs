@@ -94,6 +94,16 @@ impl Stage {
         assert!(guest.permission().can_publish);
     }
 
+    /// No secret stands in a status, an Event or the log, however its Secret was used.
+    async fn tells_no_secret(&self) {
+        let objects = self.kubectl(&["get", "livekitservers,roompolicies,events", "-o", "yaml"]).await;
+        assert!(objects.contains("kind: LiveKitServer"), "{objects}");
+        let told = objects + &self.operator.log();
+        for ApiKey { secret, .. } in self.livekit.keys() {
+            assert!(!told.contains(secret), "{secret} in {told}");
+        }
+    }
+
     async fn wait_ready_in(&self, namespace: &str, status: &str, reason: &str) {
         eventually(AGAIN, "the tenant's policy", async || {
             let args = ["get", "roompolicy", "quiet", "-n", namespace, "-o", "json"];
@@ -120,6 +130,8 @@ async fn a_wrong_secret_and_then_the_right_one() {
     stage.secret(&right).await;
     stage.wait_both("True", "NoActiveRooms").await;
     stage.enforces("anna").await;
+    assert!(stage.kubectl(&["get", "events"]).await.contains("Unauthorized"));
+    stage.tells_no_secret().await;
     witness.saw("Unauthorized");
 }
 
@@ -140,6 +152,7 @@ async fn a_secret_that_is_deleted_malformed_and_made_again() {
     stage.secret(&stage.livekit.keys()[0]).await;
     stage.wait_both("True", "NoActiveRooms").await;
     stage.enforces("anna").await;
+    stage.tells_no_secret().await;
     witness.saw("SecretNotFound");
 }
 
@@ -225,4 +238,67 @@ spec:
     stage.patch("livekitserver", "main", "{\"spec\":{\"access\":null}}").await;
     stage.wait_ready_in(namespace, "False", "NotPermitted").await;
     stage.enforces_nothing("bert").await;
+}
+
+#[tokio::test]
+async fn a_keys_file_with_two_keys_and_a_server_that_signs_with_the_second() {
+    let mut stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let old = stage.livekit.keys()[0].clone();
+    let new = ApiKey::new("newkey", "a-new-secret-for-tests-of-at-least-32-bytes");
+    let keys_file = |keys: &[&ApiKey]| {
+        let lines: String = keys.iter().map(|ApiKey { key, secret }| format!("    {key}: {secret}\n")).collect();
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: keys-file, namespace: {}}}\nstringData:\n  keys.yaml: \
+             |\n{lines}",
+            stage.namespace
+        )
+    };
+    stage.cluster.apply(&keys_file(&[&old, &new])).await;
+    let credentials = "{\"spec\":{\"credentials\":{\"secretRef\":{\"name\":\"keys-file\"},\
+                       \"keysFileKey\":\"keys.yaml\"}}}";
+    stage.patch("livekitserver", "main", credentials).await;
+    stage.enforces("anna").await;
+
+    // The server knows both and signs its webhooks with the new one: the old one still signs our calls.
+    let only_new = keys_file(&[&new]);
+    stage.livekit.rotate(vec![new, old]).await;
+    stage.enforces("bert").await;
+    stage.cluster.apply(&only_new).await;
+    stage.wait_both("True", "Enforced").await;
+    stage.enforces("carl").await;
+    stage.tells_no_secret().await;
+}
+
+/// Whoever may write a LiveKitServer, and not its Secret, could else have the keys sent to a server of his own.
+#[tokio::test]
+async fn a_secret_that_is_for_another_host_is_not_sent_there() {
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let witness = Witness::of(&stage).await;
+    let host = |url: &str| format!("{{\"stringData\":{{\"LIVEKIT_URL\":\"{url}\"}}}}");
+    stage.patch("secret", "livekit-keys", &host("wss://livekit.example.com")).await;
+    stage.wait_both("False", "SecretInvalid").await;
+    let server = stage.get("livekitserver", "main").await["status"].to_string();
+    assert!(server.contains("LIVEKIT_URL") && !server.contains("livekit.example.com"), "{server}");
+    stage.proxy.clear();
+    stage.join(&TokenSpec::new("hall-1", "anna")).await.assert_unchanged_for(Duration::from_secs(2)).await;
+    assert_eq!(stage.proxy.calls().len(), 0, "nothing is sent");
+    stage.patch("secret", "livekit-keys", &host(&stage.proxy.url())).await;
+    stage.wait_both("True", "Enforced").await;
+    stage.tells_no_secret().await;
+    witness.saw("SecretInvalid");
+}
+
+#[tokio::test]
+async fn of_two_objects_for_one_server_the_later_is_idle_until_the_first_has_gone() {
+    let stage = Stage::set().await;
+    let twin = stage.livekit.manifests(&stage.namespace, &stage.proxy.url(), "1h").replace("name: main", "name: twin");
+    stage.cluster.apply(&twin).await;
+    stage.wait_ready("livekitserver", "twin", "False", "Conflicted").await;
+    let object = stage.get("livekitserver", "twin").await;
+    assert!(condition(&object, "Stalled").is_some() && object["status"].to_string().contains("/main"), "{object:#}");
+    stage.wait_ready("livekitserver", "main", "True", "NoActiveRooms").await;
+    stage.kubectl(&["delete", "livekitserver", "main"]).await;
+    stage.wait_ready("livekitserver", "twin", "True", "NoActiveRooms").await;
 }
