@@ -12,7 +12,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     engine::{Engine, Reports, Routes},
-    http, kubernetes,
+    http::{self, Guests},
+    kubernetes,
     metrics::Metrics,
 };
 
@@ -95,9 +96,9 @@ impl Run {
         let webhooks = http::listen(self.http_addr, "--http-addr").await?;
         let admin = http::listen(self.admin_addr, "--admin-addr").await?;
         let router = http::admin(Arc::clone(&metrics), readiness.subscribe());
-        let admin = tokio::spawn(http::serve(admin, router, stop.clone()));
+        let admin = tokio::spawn(http::serve(admin, router, Guests::All, stop.clone()));
         let router = http::webhooks(routes.clone(), Arc::clone(&metrics));
-        let webhooks = tokio::spawn(http::serve(webhooks, router, stop.clone()));
+        let webhooks = tokio::spawn(http::serve(webhooks, router, Guests::Known, stop.clone()));
 
         let config = kube::Config::infer().await.context("cannot find a cluster: set KUBECONFIG, or run in one")?;
         let client = kubernetes::client(config).context("cannot make a client for the cluster")?;

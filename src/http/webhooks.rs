@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, to_bytes},
     extract::{Path, State},
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
@@ -14,6 +14,7 @@ use axum::{
 };
 use tokio::time::Instant;
 
+use super::{seen::Seen, serve::Known};
 use crate::{
     engine::{Event, Routes},
     metrics::Metrics,
@@ -30,6 +31,7 @@ const SLOWEST_BODY: Duration = Duration::from_secs(5);
 struct Receiver {
     routes: Routes,
     metrics: Arc<Metrics>,
+    seen: Arc<Seen>,
 }
 
 /// Receives webhooks under `/webhooks/<namespace>/<name of the LiveKitServer>`.
@@ -37,12 +39,14 @@ struct Receiver {
 /// An answer means that the event is understood, not that it is acted upon: LiveKit sends the events of a room one by
 /// one and waits for each answer.
 pub fn webhooks(routes: Routes, metrics: Arc<Metrics>) -> Router {
-    Router::new().route("/webhooks/{namespace}/{name}", post(receive)).with_state(Receiver { routes, metrics })
+    let receiver = Receiver { routes, metrics, seen: Arc::default() };
+    Router::new().route("/webhooks/{namespace}/{name}", post(receive)).with_state(receiver)
 }
 
 async fn receive(
     State(receiver): State<Receiver>,
     Path((namespace, name)): Path<(String, String)>,
+    Extension(sender): Extension<Known>,
     headers: HeaderMap,
     body: Body,
 ) -> StatusCode {
@@ -60,18 +64,33 @@ async fn receive(
     let Some(token) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
         return reject("no_token", StatusCode::UNAUTHORIZED);
     };
+    // What costs little comes first: of a stranger's body not one byte is read.
+    let signed = match route.verifier.check(token, SystemTime::now()) {
+        Ok(signed) => signed,
+        Err(error) => return reject(error.label(), StatusCode::UNAUTHORIZED),
+    };
     let body = match tokio::time::timeout(SLOWEST_BODY, to_bytes(body, LARGEST_BODY)).await {
         Err(_) => return reject("slow", StatusCode::REQUEST_TIMEOUT),
         Ok(Err(_)) => return reject("body_size", StatusCode::PAYLOAD_TOO_LARGE),
         Ok(Ok(body)) => body,
     };
-    let webhook = match route.verifier.verify(token, &body, SystemTime::now()) {
+    let webhook = match signed.read(&body) {
         Ok(webhook) => webhook,
         Err(error) => return reject(error.label(), StatusCode::UNAUTHORIZED),
     };
+    sender.is();
+    let mark = receiver.seen.mark(&server, &webhook.id);
+    if mark.is_some_and(|mark| receiver.seen.has(mark)) {
+        return reject("duplicate", StatusCode::OK);
+    }
     receiver.metrics.webhook(&server, &webhook.event);
     match Event::read(webhook, received).map(|event| route.hand_over(event)) {
-        None | Some(Ok(())) => StatusCode::OK,
+        None | Some(Ok(())) => {
+            if let Some(mark) = mark {
+                receiver.seen.note(mark);
+            }
+            StatusCode::OK
+        }
         // LiveKit repeats what is answered so.
         Some(Err(_)) => reject("overloaded", StatusCode::SERVICE_UNAVAILABLE),
     }

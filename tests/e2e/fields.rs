@@ -1,10 +1,8 @@
 //! Name, metadata and attributes.
 
-use std::time::Duration;
-
 use usher_testkit::{LiveKitOptions, TokenSpec, eventually};
 
-use crate::stage::{A_WHILE, SOON, Scene, Stage};
+use crate::stage::{A_WHILE, AGAIN, SOON, Scene, Stage};
 
 #[tokio::test]
 async fn name_and_metadata_are_set_and_attributes_of_others_stay() {
@@ -61,7 +59,7 @@ spec:
     stage.cluster.apply(&policy).await;
     let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
     guest.wait_for(SOON, |info| !info.permission.can_publish && info.name == "Guest").await;
-    eventually(Duration::from_secs(20), "the failure in status", async || {
+    eventually(AGAIN, "the failure in status", async || {
         let status = stage.get("roompolicy", "greedy").await["status"].take().to_string();
         if status.contains("EnforcementFailed") && status.contains("attributes.seat") { Ok(()) } else { Err(status) }
     })

@@ -15,6 +15,7 @@ mod muting;
 mod outages;
 mod publishing;
 mod ready;
+mod receiver;
 mod removal;
 mod repair;
 mod resync;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use usher_testkit::TokenSpec;
 
-use crate::stage::{SOON, Stage};
+use crate::stage::{AGAIN, SOON, Stage};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
@@ -47,7 +47,7 @@ async fn active_from_and_until_act_within_a_second_of_their_moment() {
         )
         .await;
     assert!(guest.permission().can_publish);
-    let closed = guest.wait_for(Duration::from_secs(20), |info| !info.permission.can_publish).await;
+    let closed = guest.wait_for(AGAIN, |info| !info.permission.can_publish).await;
     assert!(closed >= from && closed < from + SECOND, "{closed} {from}");
     let open = guest.wait_for(Duration::from_secs(15), |info| info.permission.can_publish).await;
     assert!(open >= until && open < until + SECOND, "{open} {until}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use usher_testkit::{LiveKitOptions, Participant, TokenSpec, eventually};
 
-use crate::stage::{A_WHILE, SOON, Scene, Stage};
+use crate::stage::{A_WHILE, AGAIN, SOON, Scene, Stage};
 
 async fn stage(enable_remote_unmute: bool) -> Stage {
     let livekit = LiveKitOptions { enable_remote_unmute, ..LiveKitOptions::default() };
@@ -34,7 +34,7 @@ async fn mute_always_comes_back_after_the_participant_unmutes() {
     let camera = guest.publish("video", "CAMERA", "camera").await;
     guest.wait_published(&camera, SOON).await;
     guest.mute(&track, false).await;
-    eventually(Duration::from_secs(20), "muted again", async || {
+    eventually(AGAIN, "muted again", async || {
         if stage.proxy.count("MutePublishedTrack") >= 2 && is_muted(&stage, &track).await {
             Ok(())
         } else {
@@ -54,12 +54,12 @@ async fn once_per_track_leaves_those_alone_who_unmuted_themselves_also_after_a_r
     guest.mute(&track, false).await;
     eventually(SOON, "unmuted", async || if is_muted(&stage, &track).await { Err("muted") } else { Ok(()) }).await;
     let resyncs = stage.proxy.count("ListParticipants");
-    stage.proxy.wait_for("ListParticipants", resyncs + 2, Duration::from_secs(20)).await;
+    stage.proxy.wait_for("ListParticipants", resyncs + 2, AGAIN).await;
     assert!(!is_muted(&stage, &track).await);
 
     stage.operator.restart().await;
     let resyncs = stage.proxy.count("ListParticipants");
-    stage.proxy.wait_for("ListParticipants", resyncs + 2, Duration::from_secs(20)).await;
+    stage.proxy.wait_for("ListParticipants", resyncs + 2, AGAIN).await;
     assert!(!is_muted(&stage, &track).await, "a first listing only learns");
     assert_eq!(stage.proxy.count("MutePublishedTrack"), 1);
 
@@ -111,7 +111,7 @@ async fn unmute_is_reported_and_not_retried_where_the_server_forbids_it() {
     })
     .await;
     let resyncs = stage.proxy.count("ListParticipants");
-    stage.proxy.wait_for("ListParticipants", resyncs + 2, Duration::from_secs(20)).await;
+    stage.proxy.wait_for("ListParticipants", resyncs + 2, AGAIN).await;
     tokio::time::sleep(A_WHILE).await;
     assert_eq!(stage.proxy.count("MutePublishedTrack"), 1, "asked once");
     eventually(Duration::from_secs(40), "the feature", async || {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use usher_testkit::TokenSpec;
 
-use crate::stage::{SOON, Scene, Stage};
+use crate::stage::{AGAIN, SOON, Scene, Stage};
 
 const QUIET: &str = "
 - name: quiet
@@ -59,11 +59,7 @@ async fn after_a_restart_of_livekit_everybody_who_returns_is_enforced_again() {
         if number == 1 { guest.reconnect_refreshed().await } else { guest.reconnect_first().await }
     }
     for guest in &guests {
-        guest
-            .wait_for(Duration::from_secs(20), |info| {
-                !info.permission.can_publish && info.attributes.contains_key("seat")
-            })
-            .await;
+        guest.wait_for(AGAIN, |info| !info.permission.can_publish && info.attributes.contains_key("seat")).await;
     }
     stage.wait("roompolicy", "quiet", "Ready").await;
 }

@@ -9,7 +9,7 @@ use usher_testkit::{
 };
 
 /// How long anything may take that takes milliseconds when nothing else runs.
-pub const SOON: Duration = Duration::from_secs(10);
+pub const SOON: Duration = Duration::from_secs(20);
 /// How long it may take to notice that something is back that was away: pauses between tries have grown meanwhile.
 pub const AGAIN: Duration = Duration::from_secs(45);
 /// How long to watch for what must not happen.
@@ -118,7 +118,7 @@ impl Stage {
     pub async fn wait(&self, kind: &str, name: &str, condition: &str) {
         let what = format!("{kind}/{name}");
         let condition = format!("--for=condition={condition}");
-        let args = ["wait", &condition, "--timeout=20s", "-n", &self.namespace, &what];
+        let args = ["wait", &condition, "--timeout=45s", "-n", &self.namespace, &what];
         let output = self.cluster.kubectl(&args, None).await;
         if !output.success {
             let object = self.cluster.kubectl(&["get", "-o", "yaml", "-n", &self.namespace, &what], None).await;

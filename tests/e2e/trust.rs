@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use usher_testkit::{TokenSpec, eventually};
 
-use crate::stage::{A_WHILE, SOON, Scene, Stage};
+use crate::stage::{A_WHILE, AGAIN, SOON, Scene, Stage};
 
 const HOSTS: &str = "
 - name: hosts
@@ -28,7 +28,7 @@ async fn a_participant_cannot_promote_itself() {
     guest.set_attributes([("role", "host")]).await.expect("it has the right");
     guest.wait_for(SOON, |info| info.attributes.contains_key("role")).await;
     let resyncs = stage.proxy.count("ListParticipants");
-    stage.proxy.wait_for("ListParticipants", resyncs + 2, Duration::from_secs(20)).await;
+    stage.proxy.wait_for("ListParticipants", resyncs + 2, AGAIN).await;
     tokio::time::sleep(A_WHILE).await;
     assert!(!guest.permission().can_publish, "{}", guest.history());
 
@@ -54,7 +54,7 @@ async fn a_participant_cannot_admit_itself() {
     let admitted = stage.join(&TokenSpec::new("hall-1", "admitted").attribute("admitted", "yes")).await;
     let guest = stage.join(&TokenSpec::new("hall-1", "guest").grant("canUpdateOwnMetadata", true)).await;
     guest.set_attributes([("admitted", "yes")]).await.expect("it has the right");
-    guest.wait_removed(Duration::from_secs(20)).await;
+    guest.wait_removed(AGAIN).await;
     assert_eq!(admitted.info().attributes["admitted"], "yes");
     tokio::time::sleep(A_WHILE).await;
     assert!(stage.livekit.participant("hall-1", "admitted").await.is_some(), "{}", admitted.history());
@@ -67,7 +67,7 @@ async fn with_trust_in_self_updates_it_can() {
     let guest = stage.join(&TokenSpec::new("hall-1", "guest").grant("canUpdateOwnMetadata", true)).await;
     guest.wait_for(SOON, |info| !info.permission.can_publish).await;
     guest.set_attributes([("role", "host")]).await.expect("it has the right");
-    guest.wait_for(Duration::from_secs(20), |info| info.permission.can_publish).await;
+    guest.wait_for(AGAIN, |info| info.permission.can_publish).await;
 }
 
 /// Lets another admin undo what the operator does, as soon as it has, for a while; how often the operator put it right.
@@ -107,7 +107,7 @@ async fn two_admins_who_fight_over_an_attribute_are_damped_and_reported() {
     let is_ours = |info: &usher_testkit::Info| info.attributes.get("seat").is_some_and(|seat| seat == "ours");
     let corrected = fight(&stage, json!({"attributes": {"seat": "theirs"}}), is_ours, 12).await;
     assert_eq!(corrected, 5, "after five corrections it pauses");
-    eventually(Duration::from_secs(20), "the sample", async || {
+    eventually(AGAIN, "the sample", async || {
         let status = stage.get("roompolicy", "ours").await["status"].take().to_string();
         if status.contains("attributes.seat") { Ok(()) } else { Err(status) }
     })

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use usher_testkit::{ApiKey, Fault, TokenSpec, eventually, request};
 
-use crate::stage::{A_WHILE, SOON, Stage};
+use crate::stage::{A_WHILE, AGAIN, SOON, Stage};
 
 const QUIET: &str = "
 - name: quiet
@@ -131,7 +131,7 @@ async fn with_webhooks_switched_off_the_resync_enforces() {
     stage.policy("quiet", "hall-", QUIET).await;
     stage.relay.swallow();
     let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
-    let at = guest.wait_for(Duration::from_secs(20), |info| !info.permission.can_publish).await;
+    let at = guest.wait_for(AGAIN, |info| !info.permission.can_publish).await;
     let took = at.duration_since(guest.connected_at());
     assert!(took.as_secs() < 12, "{took:?}");
     let received = stage.operator.metric("usher_webhooks_received_total").await;
@@ -147,7 +147,7 @@ async fn what_another_admin_changes_is_put_back_by_the_resync() {
     let granted = json!({"permission": {"can_subscribe": true, "can_publish": true, "can_publish_data": true}});
     stage.livekit.update_participant("hall-1", "guest", granted).await;
     guest.wait_for(SOON, |info| info.permission.can_publish).await;
-    guest.wait_for(Duration::from_secs(20), |info| !info.permission.can_publish).await;
+    guest.wait_for(AGAIN, |info| !info.permission.can_publish).await;
     eventually(SOON, "the metric", async || {
         match stage.operator.metric("usher_time_to_enforce_seconds_count{noticed=\"resync\"}").await {
             Some(count) if count >= 1.0 => Ok(()),

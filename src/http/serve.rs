@@ -1,0 +1,137 @@
+//! Connections: how many, how long, and how much may come in before anything is known of who sends it.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, body::Body, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    time::sleep,
+};
+use tower::ServiceExt;
+
+use crate::engine::stopped;
+
+/// Connections at the same time. LiveKit keeps a few; the next ones wait in the kernel's queue.
+const CONNECTIONS: usize = 512;
+/// How long a connection may be without a header, from its beginning or its last answer on. Longer than the 90 s after
+/// which Go's client closes an idle connection: whoever closes first must not be the one who is not asking.
+const IDLE: Duration = Duration::from_secs(120);
+/// Who has not sent a good webhook within this time of connecting is shown out.
+const STRANGER: Duration = Duration::from_secs(15);
+/// Of one request: LiveKit's has about ten, a proxy adds some.
+const HEADERS: usize = 64;
+/// Bytes of a request line with its headers, and of a piece of a body.
+const BUFFER: usize = 32 << 10;
+/// After accepting has failed, as it does while there are no file descriptors left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Who may stay connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guests {
+    /// Anybody: the address is not for strangers.
+    All,
+    /// Who proves soon to be known, by [`Known::is`].
+    Known,
+}
+
+/// Whether whoever is at the other end of a connection is known. Every request carries it as an extension.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known(Arc<AtomicBool>);
+
+impl Known {
+    /// Notes that it is.
+    pub(super) fn is(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    async fn or_time_is_over(self) {
+        sleep(STRANGER).await;
+        if self.0.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+    }
+}
+
+/// Listens on an address.
+///
+/// # Errors
+/// The address is in use or not ours; the text names it and the flag to change.
+pub async fn listen(address: SocketAddr, flag: &str) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address} ({flag}): {error}")))
+}
+
+/// Serves until it is stopped, and then until the requests under way are answered.
+pub async fn serve(listener: TcpListener, router: Router, guests: Guests, mut stop: watch::Receiver<bool>) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let (stream, permit) = tokio::select! {
+            () = stopped(&mut stop) => break,
+            accepted = accept(&listener, &connections) => match accepted {
+                Some(accepted) => accepted,
+                None => continue,
+            },
+        };
+        let (router, known) = (router.clone(), Known::default());
+        let service = {
+            let known = known.clone();
+            service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(known.clone());
+                let answer = router.clone().oneshot(request.map(Body::new));
+                async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+            })
+        };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE)
+            .max_headers(HEADERS)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            let _permit = permit;
+            tokio::select! {
+                // It ends in an error when the other end breaks the rules or goes: that is its own affair.
+                _ = connection => {}
+                () = known.or_time_is_over(), if guests == Guests::Known => {}
+            }
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            // Answers are small and awaited: LiveKit sends the next webhook of a room after the answer to the last.
+            let _ = stream.set_nodelay(true);
+            Some((stream, permit))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "cannot accept a connection");
+            sleep(PAUSE).await;
+            None
+        }
+    }
+}

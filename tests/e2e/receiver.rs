@@ -1,0 +1,145 @@
+//! Whoever can reach the receiver of webhooks and has no key costs little and changes nothing.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use usher_testkit::{TokenSpec, eventually, request};
+
+use crate::stage::{A_WHILE, AGAIN, SOON, Stage};
+
+const QUIET: &str = "
+- name: quiet
+  set:
+    permission: {canPublish: false}";
+
+impl Stage {
+    async fn stranger(&self) -> TcpStream {
+        let address = self.operator.http_url().replace("http://", "");
+        TcpStream::connect(address).await.expect("it listens")
+    }
+
+    fn webhook_path(&self) -> String {
+        format!("/webhooks/{}/main", self.namespace)
+    }
+
+    /// A token with the hash of no body that will ever come.
+    fn token(&self) -> String {
+        let claims = json!({"sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="});
+        self.livekit.keys()[0].sign(claims.as_object().unwrap().clone(), Duration::from_secs(300))
+    }
+
+    async fn rejected(&self, reason: &str) -> f64 {
+        let name = format!("usher_webhooks_rejected_total{{reason=\"{reason}\"}}");
+        self.operator.metric(&name).await.unwrap_or_default()
+    }
+
+    async fn wait_rejected(&self, reason: &str) {
+        eventually(AGAIN, reason, async || match self.rejected(reason).await {
+            0.0 => Err("not counted"),
+            _ => Ok(()),
+        })
+        .await;
+    }
+}
+
+async fn read_all(mut stream: TcpStream) -> String {
+    let mut text = Vec::new();
+    // An end without ceremony is as good: what matters is that it comes.
+    let _ = timeout(AGAIN, stream.read_to_end(&mut text)).await.expect("the connection is closed");
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[tokio::test]
+async fn of_a_body_without_a_good_token_not_one_byte_is_awaited() {
+    let stage = Stage::set().await;
+    let mut stream = stage.stranger().await;
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\nAuthorization: a.b.c\r\nContent-Length: 1000000\r\n\r\n",
+        stage.webhook_path()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_all(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert_eq!(stage.rejected("no_token").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_or_does_not_come_is_given_up() {
+    let stage = Stage::set().await;
+    let url = format!("{}{}", stage.operator.http_url(), stage.webhook_path());
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", stage.token().parse().unwrap());
+    let reply = request(http::Method::POST, &url, headers, vec![b' '; 3 << 20]).await;
+    // It may be answered, or cut off, while it is still being sent.
+    assert!(reply.is_err() || reply.is_ok_and(|reply| reply.status == 413));
+    stage.wait_rejected("body_size").await;
+
+    let mut stream = stage.stranger().await;
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Length: 10\r\n\r\nslow",
+        stage.webhook_path(),
+        stage.token()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stage.wait_rejected("slow").await;
+    let answer = read_all(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test]
+async fn strangers_are_shown_out_and_keep_nobody_else_out() {
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let mut strangers = Vec::new();
+    for number in 0..600 {
+        let mut stream = stage.stranger().await;
+        if number % 2 == 0 {
+            stream.write_all(b"POST /webhooks/ HTTP/1.1\r\nX-Never: en").await.unwrap();
+        }
+        strangers.push(stream);
+    }
+    let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
+    guest.wait_for(AGAIN, |info| !info.permission.can_publish).await;
+    // One of each kind, to see that it was not room alone that helped.
+    for stream in strangers.into_iter().take(2) {
+        assert_eq!(read_all(stream).await, "");
+    }
+}
+
+#[tokio::test]
+async fn headers_without_end_are_refused() {
+    let stage = Stage::set().await;
+    let mut stream = stage.stranger().await;
+    stream.write_all(format!("POST {} HTTP/1.1\r\n", stage.webhook_path()).as_bytes()).await.unwrap();
+    let line = format!("X-Long: {}\r\n", "x".repeat(1000));
+    for _ in 0..100 {
+        if stream.write_all(line.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    let answer = read_all(stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 400"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_replayed_webhook_is_dropped_by_its_id_and_counted() {
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
+    guest.wait_for(SOON, |info| !info.permission.can_publish).await;
+    let joined = stage.relay.wait_for(SOON, |webhook| webhook.event == "participant_joined").await;
+    let received = "usher_webhooks_received_total{event=\"participant_joined\"}";
+    for number in 1..=5 {
+        assert_eq!(stage.relay.resend(&joined).await.status, 200);
+        assert_eq!(stage.rejected("duplicate").await, f64::from(number));
+    }
+    assert_eq!(stage.operator.metric(received).await, Some(1.0));
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(stage.proxy.calls().iter().filter(|call| call.method != "ListRooms").count(), 1);
+}
