@@ -19,6 +19,7 @@ mod model;
 mod options;
 mod outlet;
 mod running;
+mod script;
 mod service;
 mod webhooks;
 
@@ -36,6 +37,7 @@ pub use faults::{Effect, Fault, WebhookFaults};
 pub use model::{Change, Join, JoinError, Missing, Publication};
 pub use options::{Cloud, Edition, Limits, Options};
 pub use running::Running;
+pub use script::{Habits, Play, Role, Script};
 pub use service::{Answer, Call, Caller, Claims, Method, NotAdmitted, Refusal};
 pub use webhooks::{WebhookCounts, WebhookOptions};
 
@@ -220,6 +222,17 @@ impl Simulator {
     /// It is not there.
     pub fn change(&self, room: &str, identity: &str, change: &Change) -> Result<bool, Missing> {
         self.act(|model, _| model.change_self(room, identity, change))
+    }
+
+    /// The sid of somebody's session.
+    #[must_use]
+    pub fn session(&self, room: &str, identity: &str) -> Option<String> {
+        self.act(|model, _| model.session(room, identity))
+    }
+
+    /// Where somebody was moved to from this room, and the sid it has there. It is told once.
+    fn take_move(&self, room: &str, identity: &str) -> Option<(String, String)> {
+        self.act(|model, _| model.take_move(room, identity))
     }
 
     // What is seen.

@@ -5,4 +5,7 @@
 
 mod calls;
 mod cloud;
+mod faults;
+mod scripts;
 mod support;
+mod webhooks;

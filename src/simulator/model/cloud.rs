@@ -13,6 +13,8 @@ use crate::simulator::clock::Moment;
 /// Revocations kept. The oldest tokens of LiveKit's own libraries are good for six hours.
 const MOST_REVOKED: usize = 1 << 16;
 const OLDEST_TOKEN: i64 = 6 * 3600;
+/// Moves kept until those who were moved ask.
+const MOST_MOVED: usize = 100_000;
 
 /// Why somebody cannot be forwarded or moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +104,9 @@ impl Model {
             self.participants += 1;
         }
         self.mind_end(destination, now);
+        if self.moved.len() < MOST_MOVED {
+            self.moved.insert((room.to_owned(), identity.to_owned()), destination.to_owned());
+        }
         if announced {
             self.tell_of_participant(now, "participant_joined", destination, Some(info));
             for track in &tracks {
@@ -109,6 +114,17 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// Where somebody was moved to, and its session there; told once.
+    pub(in crate::simulator) fn take_move(&mut self, room: &str, identity: &str) -> Option<(String, String)> {
+        // Most servers move nobody.
+        if self.moved.is_empty() {
+            return None;
+        }
+        let destination = self.moved.remove(&(room.to_owned(), identity.to_owned()))?;
+        let sid = self.session(&destination, identity)?;
+        Some((destination, sid))
     }
 
     pub(super) fn revoke(&mut self, room: &str, identity: &str, before: i64, now: Moment) {

@@ -54,6 +54,8 @@ pub(super) struct Model {
     deadlines: BTreeSet<(Moment, Deadline)>,
     /// By room and identity: tokens issued before this second are no longer good.
     revoked: HashMap<(String, String), i64>,
+    /// By room and identity: the room somebody was moved to, until it knows.
+    moved: HashMap<(String, String), String>,
     cloud: Option<Cloud>,
     empty_timeout: u32,
     departure_timeout: u32,
@@ -79,6 +81,7 @@ impl Model {
             sids: Sids::new(options.seed),
             deadlines: BTreeSet::new(),
             revoked: HashMap::new(),
+            moved: HashMap::new(),
             cloud: options.edition.cloud(),
             empty_timeout: seconds(options.empty_timeout),
             departure_timeout: seconds(options.departure_timeout),
@@ -115,6 +118,10 @@ impl Model {
 
     pub(super) fn get(&self, room: &str, identity: &str) -> Result<ParticipantInfo, Missing> {
         self.find(room, identity).map(Participant::info)
+    }
+
+    pub(super) fn session(&self, room: &str, identity: &str) -> Option<String> {
+        self.find(room, identity).map(|participant| participant.sid.to_string()).ok()
     }
 
     pub(super) fn has(&self, room: &str, identity: &str) -> bool {
