@@ -3,6 +3,7 @@
 //! The modules are rooms with one-way doors: [`policy`] is pure and knows the [`api`] types alone; [`livekit`] is the
 //! client and knows nothing of policies; [`engine`] brings the two together; [`kubernetes`] turns objects into what
 //! the engine works from and its reports into status; [`http`] receives webhooks and shows metrics; [`cli`] wires.
+//! [`simulator`] is the other side: a LiveKit-compatible server in memory.
 
 pub mod api;
 pub mod cli;
@@ -14,3 +15,4 @@ pub mod kubernetes;
 pub mod livekit;
 pub mod metrics;
 pub mod policy;
+pub mod simulator;

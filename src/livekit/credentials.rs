@@ -24,7 +24,7 @@ pub struct Secret(String);
 
 impl Secret {
     /// The text itself, to sign or verify with.
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
