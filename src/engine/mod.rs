@@ -11,6 +11,7 @@ mod budget;
 mod clock;
 mod convert;
 mod event;
+mod leader;
 mod pulse;
 mod queue;
 mod record;
@@ -23,6 +24,7 @@ mod worker;
 
 pub use clock::Clock;
 pub use event::{Event, What};
+pub use leader::{Leadership, LeadershipSender, Role};
 pub use queue::Urgency;
 pub use service::RoomService;
 pub use supervisor::{Engine, Overloaded, Route, Routes};

@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     clock::Clock,
     event::Event,
+    leader::Leadership,
     service::RoomService,
     stopped,
     view::{Catalog, Removal, Reports, Server, ServerView},
@@ -65,6 +66,7 @@ pub struct Engine<S> {
     metrics: Arc<Metrics>,
     clock: Clock,
     removals: Option<mpsc::Sender<Removal>>,
+    leadership: Leadership,
     workers: HashMap<ObjectName, Handle<S>>,
     tasks: JoinSet<()>,
 }
@@ -93,6 +95,7 @@ impl<S: RoomService> Engine<S> {
             metrics,
             clock: Clock::system(),
             removals: None,
+            leadership: Leadership::alone(),
             workers: HashMap::new(),
             tasks: JoinSet::new(),
         }
@@ -108,6 +111,12 @@ impl<S: RoomService> Engine<S> {
     #[must_use]
     pub fn telling(self, removals: mpsc::Sender<Removal>) -> Self {
         Self { removals: Some(removals), ..self }
+    }
+
+    /// The same engine, which is one of several of which one leads.
+    #[must_use]
+    pub fn led_by(self, leadership: Leadership) -> Self {
+        Self { leadership, ..self }
     }
 
     /// Works until it is stopped, and then until every worker has finished what is under way.
@@ -198,6 +207,7 @@ impl<S: RoomService> Engine<S> {
             metrics: Arc::clone(&self.metrics),
             clock: self.clock,
             removals: self.removals.clone(),
+            leadership: self.leadership.clone(),
         };
         let task = self.tasks.spawn(async move {
             if !after.is_zero() {

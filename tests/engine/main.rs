@@ -8,6 +8,7 @@ mod damping;
 mod failures;
 mod freshness;
 mod joins;
+mod leading;
 mod listings;
 mod mute;
 mod panics;

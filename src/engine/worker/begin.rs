@@ -27,6 +27,9 @@ impl<S: RoomService> Worker<S> {
         if self.view.suspended {
             return self.tidy_queue();
         }
+        if self.rest_until.is_some() {
+            return self.tidy_queue();
+        }
         let now = Instant::now();
         match self.pulse.admits(now) {
             Admission::Nothing(_) => self.tidy_queue(),

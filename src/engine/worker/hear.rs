@@ -71,6 +71,9 @@ impl<S: RoomService> Worker<S> {
             What::RoomFinished | What::Left { .. } | What::TrackUnpublished { .. } => return None,
         };
         let name = self.govern(room)?;
+        if !self.role.leads() {
+            return Some(name);
+        }
         if begins {
             // Nobody is in it yet: that is as much as a listing tells.
             let due = self.next_listing(true);

@@ -18,7 +18,11 @@ use crate::{
 };
 
 impl<S: RoomService> Worker<S> {
+    /// Lists the rooms, if that is this replica's to do.
     pub(super) fn list_rooms_soon(&mut self, urgency: Urgency) {
+        if !self.role.leads() {
+            return;
+        }
         self.round.asked = Instant::now();
         self.queue.push(urgency, Work::ListRooms);
     }
@@ -30,8 +34,11 @@ impl<S: RoomService> Worker<S> {
         }
     }
 
-    /// Lists who is in every room, the one that was listed longest ago first.
+    /// Lists who is in every room, the one that was listed longest ago first, if that is this replica's to do.
     pub(super) fn list_all_soon(&mut self, urgency: Urgency) {
+        if !self.role.leads() {
+            return;
+        }
         let mut rooms: Vec<_> = self.rooms.values().map(|room| (room.listed, Arc::clone(&room.name))).collect();
         rooms.sort_unstable();
         for (_, name) in rooms {
@@ -49,7 +56,8 @@ impl<S: RoomService> Worker<S> {
 
     /// The same, unless it is to be listed sooner anyway.
     pub(super) fn list_room_by(&mut self, name: &Arc<str>, due: Instant) {
-        if self.rooms.get(name).is_some_and(|room| room.due > due) {
+        let now = Instant::now();
+        if self.rooms.get(name).is_some_and(|room| room.due > due || room.due <= now) {
             self.list_room_at(name, due);
         }
     }
@@ -62,6 +70,9 @@ impl<S: RoomService> Worker<S> {
 
     /// Sets anew when everything is listed, spread over the resync interval.
     pub(super) fn spread_listings(&mut self) {
+        if !self.role.leads() {
+            return;
+        }
         let now = Instant::now();
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
             let due = now + self.part_of_interval(0.1, 1.0);
@@ -101,6 +112,10 @@ impl<S: RoomService> Worker<S> {
         }
         if let Some(urgency) = self.round.again.take() {
             self.list_rooms_soon(urgency);
+        }
+        // A follower asked in order to see whether the server answers.
+        if !self.role.leads() {
+            return;
         }
         self.report_soon();
         match result {
@@ -146,7 +161,10 @@ impl<S: RoomService> Worker<S> {
             .collect();
         unknown.sort_unstable();
         for name in &unknown {
-            self.list_room_soon(name, Urgency::Change);
+            // One that is under way has begun since anybody asked, or it is repeated anyway.
+            if self.rooms.get(name).is_some_and(|room| room.listing.is_none()) {
+                self.list_room_soon(name, Urgency::Change);
+            }
         }
         if self.round.listed.is_none() {
             self.round.first = unknown.into_iter().collect();
@@ -188,8 +206,10 @@ impl<S: RoomService> Worker<S> {
                 return;
             }
         }
-        let due = self.next_listing(is_first);
-        self.list_room_at(name, due);
+        if self.role.leads() {
+            let due = self.next_listing(is_first);
+            self.list_room_at(name, due);
+        }
         if let Some(urgency) = again {
             self.list_room_soon(name, urgency);
         }

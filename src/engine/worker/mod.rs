@@ -7,6 +7,7 @@
 mod begin;
 mod done;
 mod hear;
+mod lead;
 mod listing;
 mod report;
 mod view;
@@ -31,6 +32,7 @@ use super::{
     budget::Budget,
     clock::Clock,
     event::Event,
+    leader::{Leadership, Role},
     pulse::Pulse,
     queue::{Key, Queue, Urgency, Work},
     record::{Failure, Record},
@@ -60,6 +62,7 @@ pub(super) struct Wires<S> {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
     pub(super) removals: Option<mpsc::Sender<Removal>>,
+    pub(super) leadership: Leadership,
 }
 
 /// See the module.
@@ -69,6 +72,14 @@ pub(super) struct Worker<S> {
     stop: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
     removals: Option<mpsc::Sender<Removal>>,
+    leadership: Leadership,
+    /// What the replica was when the worker last looked.
+    role: Role,
+    last_look: Instant,
+    /// Nothing is sent before this moment.
+    rest_until: Option<Instant>,
+    /// When a follower next looks for what may be forgotten; any other timer is void.
+    sweep_at: Instant,
     clock: Clock,
     rooms: HashMap<Arc<str>, Room>,
     queue: Queue,
@@ -110,16 +121,23 @@ struct Round {
     first: HashSet<Arc<str>>,
 }
 
+impl Round {
+    fn new(now: Instant) -> Self {
+        Self { asked: now, listing: None, again: None, listed: None, failure: None, due: now, first: HashSet::new() }
+    }
+}
+
 impl<S: RoomService> Worker<S> {
     /// Works until it is stopped.
     pub(super) async fn run(wires: Wires<S>) {
-        let Wires { mut view, mut events, reports, mut stop, metrics, clock, removals } = wires;
+        let Wires { mut view, mut events, reports, mut stop, metrics, clock, removals, mut leadership } = wires;
         let first = Arc::clone(&view.borrow_and_update());
-        let mut worker = Self::new(first, reports, stop.clone(), metrics, clock);
+        let mut worker = Self::new(first, reports, stop.clone(), metrics, clock, leadership.clone());
         worker.removals = removals;
         let mut batch = Vec::with_capacity(EVENTS_AT_ONCE);
         worker.start();
         loop {
+            worker.look_up();
             // Whatever else comes in without end: answers, timers and requests have their turn each time.
             while let Some(ended) = worker.running.try_join_next() {
                 worker.ended(ended);
@@ -131,6 +149,7 @@ impl<S: RoomService> Worker<S> {
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => break,
+                () = leadership.changed() => {}
                 changed = view.changed() => {
                     if changed.is_err() {
                         break;
@@ -159,6 +178,7 @@ impl<S: RoomService> Worker<S> {
         stop: watch::Receiver<bool>,
         metrics: Arc<Metrics>,
         clock: Clock,
+        leadership: Leadership,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -171,6 +191,11 @@ impl<S: RoomService> Worker<S> {
             stop,
             metrics,
             removals: None,
+            role: leadership.role(),
+            leadership,
+            last_look: now,
+            rest_until: None,
+            sweep_at: now,
             clock,
             rooms: HashMap::new(),
             queue: Queue::default(),
@@ -181,22 +206,18 @@ impl<S: RoomService> Worker<S> {
             timers: Timers::default(),
             wakes: Timers::default(),
             resolver: Resolver::default(),
-            round: Round {
-                asked: now,
-                listing: None,
-                again: None,
-                listed: None,
-                failure: None,
-                due: now,
-                first: HashSet::new(),
-            },
+            round: Round::new(now),
             remote_unmute: Feature::Unknown,
         }
     }
 
     fn start(&mut self) {
-        self.list_rooms_soon(Urgency::Change);
-        self.report_soon();
+        if self.role.leads() {
+            self.list_rooms_soon(Urgency::Change);
+            self.report_soon();
+        } else {
+            self.sweep_later();
+        }
     }
 
     /// Does something that concerns one room. Should it panic, the room is forgotten, and heard of again by the next

@@ -129,6 +129,13 @@ impl<S: RoomService> Worker<S> {
         // By the clock of the machine: what it takes is real also where a test stops time.
         let begun = std::time::Instant::now();
         self.report.due = false;
+        if !self.role.leads() {
+            return self.report.touched.clear();
+        }
+        // Who does not know yet which rooms there are would tell of those that webhooks named.
+        if self.round.listed.is_none() && self.health() == Health::Good && !self.view.suspended {
+            return;
+        }
         let touched = std::mem::take(&mut self.report.touched);
         for name in touched {
             match self.guarded(&name, |worker| worker.account(&name)) {

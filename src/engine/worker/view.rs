@@ -85,7 +85,7 @@ impl<S: RoomService> Worker<S> {
         room.records.values_mut().for_each(Record::forgive);
         self.report.touch(name);
         self.watch_line(name);
-        self.look_at_all(name, Urgency::Change);
+        self.look_at_present(name);
     }
 }
 

@@ -13,8 +13,9 @@ use crate::engine::{
     service::RoomService,
 };
 
-/// How long the worker sleeps at most before it looks at the calendar again, which somebody may have set.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// How long the worker sleeps at most before it looks at the clocks again: somebody may have set the calendar, or have
+/// frozen the process.
+const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 
 /// What is to be done at a moment of the running clock.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +28,8 @@ pub(super) enum Timer {
     Rooms,
     /// Report.
     Report,
+    /// Forget.
+    Sweep,
 }
 
 /// What is to be done at a moment of the calendar.
@@ -46,8 +49,9 @@ impl<S: RoomService> Worker<S> {
             Admission::Nothing(until) if !self.view.suspended => Some(until),
             _ => None,
         };
-        let soonest = [self.timers.next(), wake, probe, self.budget.next(now)].into_iter().flatten().min();
-        soonest.unwrap_or(now + LONGEST_SLEEP)
+        let soonest =
+            [self.timers.next(), wake, probe, self.budget.next(now), self.rest_until].into_iter().flatten().min();
+        soonest.map_or(now + LONGEST_SLEEP, |soonest| soonest.min(now + LONGEST_SLEEP))
     }
 
     /// Does what timers ask for.
@@ -82,6 +86,7 @@ impl<S: RoomService> Worker<S> {
             Timer::Room(room) => self.list_room_soon(&room, Urgency::Resync),
             Timer::Rooms => self.list_rooms_soon(Urgency::Resync),
             Timer::Report => self.report(),
+            Timer::Sweep => self.sweep(),
         }
     }
 
@@ -96,7 +101,7 @@ impl<S: RoomService> Worker<S> {
             Wake::Line(name) => {
                 if let Some(room) = self.rooms.get_mut(&name) {
                     room.wake = None;
-                    self.look_at_all(&name, Urgency::Change);
+                    self.look_at_present(&name);
                     self.watch_line(&name);
                     self.report.touch(&name);
                 }
@@ -116,6 +121,7 @@ impl<S: RoomService> Worker<S> {
             Timer::Room(name) => self.rooms.get(name).is_some_and(|room| room.due == at),
             Timer::Rooms => self.round.due == at,
             Timer::Report => true,
+            Timer::Sweep => !self.role.leads() && self.sweep_at == at,
         }
     }
 

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use usher::{
     engine::{
-        Catalog, Clock, Engine, Event, Limits, PolicyReport, Reports, Route, Routes, Server, ServerReport, ServerView,
-        What,
+        Catalog, Clock, Engine, Event, Leadership, Limits, PolicyReport, Reports, Route, Routes, Server, ServerReport,
+        ServerView, What,
     },
     livekit::webhook::Verifier,
     metrics::Metrics,
@@ -62,8 +62,17 @@ impl Stage {
 
     /// The same by another view.
     pub async fn seen(livekit: LiveKit, rules: &str, change: impl FnOnce(&mut View)) -> Self {
+        Self::led(Arc::new(livekit), rules, Leadership::alone(), change).await
+    }
+
+    /// The same in one of several replicas.
+    pub async fn led(
+        livekit: Arc<LiveKit>,
+        rules: &str,
+        leadership: Leadership,
+        change: impl FnOnce(&mut View),
+    ) -> Self {
         fastrand::seed(7);
-        let livekit = Arc::new(livekit);
         let mut view = View {
             livekit: Arc::clone(&livekit),
             policies: vec![policy("rules", rules)],
@@ -78,7 +87,8 @@ impl Stage {
         let (stop, stopped) = watch::channel(false);
         let (routes, metrics) = (Routes::default(), Arc::new(Metrics::new()));
         let clock = Clock::starting_at(START.parse::<Timestamp>().unwrap());
-        let engine = Engine::new(catalogs, reporting, routes.clone(), Arc::clone(&metrics)).with_clock(clock);
+        let engine = Engine::new(catalogs, reporting, routes.clone(), Arc::clone(&metrics));
+        let engine = engine.with_clock(clock).led_by(leadership);
         let engine = tokio::spawn(engine.run(stopped));
         let set = Arc::default();
         let mut stage = Self { livekit, view, clock, metrics, reports, set, catalog, routes, stop, engine };
