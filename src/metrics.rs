@@ -32,6 +32,8 @@ pub struct Metrics {
     pub panics: Counter,
     /// Writes of status.
     pub status_writes: Counter,
+    /// Whether this replica leads: 1 or 0.
+    pub leader: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -116,6 +118,7 @@ impl Metrics {
             last_resync: Family::default(),
             panics: Counter::default(),
             status_writes: Counter::default(),
+            leader: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -148,6 +151,7 @@ impl Metrics {
         );
         registry.register("panics", "Panics that were caught; each one is a bug", self.panics.clone());
         registry.register("status_writes", "Writes of an object's status", self.status_writes.clone());
+        registry.register("leader", "1 at the replica that resyncs and writes status", self.leader.clone());
     }
 
     /// In the text format of OpenMetrics, which Prometheus reads.

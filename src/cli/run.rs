@@ -11,9 +11,9 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    engine::{Engine, Reports, Routes},
+    engine::{Engine, Leadership, Reports, Routes},
     http::{self, Guests},
-    kubernetes,
+    kubernetes::{self, lease},
     metrics::Metrics,
 };
 
@@ -39,9 +39,16 @@ pub(super) struct Run {
     /// How many replicas run, which share what may be asked of a LiveKit server.
     #[arg(long, env = "USHER_REPLICAS", default_value = "1")]
     replicas: NonZeroU32,
-    /// Whether only the holder of a lease resyncs and writes status. Not implemented yet: run one replica.
+    /// Whether the holder of a Lease alone resyncs and writes status. Needed where several replicas run; each of them
+    /// enforces what webhooks tell it, with the lease or without.
     #[arg(long, env = "USHER_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
     leader_elect: bool,
+    /// The namespace of the Lease. Default: that of the Pod, else that of the kubeconfig.
+    #[arg(long, env = "USHER_LEASE_NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// The name of the Lease.
+    #[arg(long, env = "USHER_LEASE_NAME", default_value = "usher")]
+    lease_name: String,
     /// How log lines are written.
     #[arg(long, env = "USHER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -86,8 +93,6 @@ impl Run {
         let (stopping, stop) = watch::channel(false);
         let (catalog, catalogs) = watch::channel(None);
         let (reporting, reports) = watch::channel(Reports::new());
-        // Until there is a lease, whoever runs is the leader.
-        let (_leading, leader) = watch::channel(true);
         let readiness = kubernetes::Readiness::new();
         let metrics = Arc::new(Metrics::new());
         let routes = Routes::default();
@@ -101,13 +106,24 @@ impl Run {
         let webhooks = tokio::spawn(http::serve(webhooks, router, Guests::Known, stop.clone()));
 
         let config = kube::Config::infer().await.context("cannot find a cluster: set KUBECONFIG, or run in one")?;
+        let namespace = self.lease_namespace.unwrap_or_else(|| config.default_namespace.clone());
         let client = kubernetes::client(config).context("cannot make a client for the cluster")?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?self.namespaces, "started");
         let (removed, removals) = mpsc::channel(UNTOLD_REMOVALS);
+        let (election, leadership) = if self.leader_elect {
+            let (sender, leadership) = Leadership::elected();
+            let candidacy = lease::Candidacy { namespace, name: self.lease_name, identity: lease::identity() };
+            let (ready, stop, metrics) = (readiness.subscribe(), stop.clone(), Arc::clone(&metrics));
+            let election = lease::elect(candidacy, client.clone(), sender, ready, stop, metrics);
+            (Some(tokio::spawn(election)), leadership)
+        } else {
+            metrics.leader.set(1);
+            (None, Leadership::alone())
+        };
         let engine = Engine::new(catalogs, reporting, routes, Arc::clone(&metrics)).telling(removed);
-        let engine = tokio::spawn(engine.run(stop.clone()));
+        let engine = tokio::spawn(engine.led_by(leadership.clone()).run(stop.clone()));
         let options = kubernetes::Options { namespaces: self.namespaces, replicas: self.replicas };
-        let wires = kubernetes::Wires { catalog, reports, removals, leader, stop, readiness, metrics };
+        let wires = kubernetes::Wires { catalog, reports, removals, leadership, stop, readiness, metrics };
         let mut operator = tokio::spawn(kubernetes::run(options, client, wires));
 
         let ended = tokio::select! {
@@ -121,6 +137,9 @@ impl Run {
         stopping.send_replace(true);
         let all = async {
             let _ = tokio::join!(webhooks, engine, admin);
+            if let Some(election) = election {
+                let _ = election.await;
+            }
             if !operator.is_finished() {
                 let _ = operator.await;
             }

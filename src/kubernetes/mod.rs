@@ -18,6 +18,7 @@ mod decoded;
 mod hub;
 mod index;
 mod kind;
+pub mod lease;
 mod publish;
 mod status;
 mod supervise;
@@ -41,7 +42,7 @@ use self::{
 };
 use crate::{
     api::{LiveKitServer, ParticipantForward, ParticipantMove, RoomPolicy},
-    engine::{Removal, Reports},
+    engine::{Leadership, Removal, Reports},
     metrics::Metrics,
 };
 
@@ -125,7 +126,7 @@ pub struct Wires {
     /// Whom the engine removes.
     pub removals: mpsc::Receiver<Removal>,
     /// Whether this replica writes status.
-    pub leader: Receiver<bool>,
+    pub leadership: Leadership,
     /// Whether to stop.
     pub stop: Receiver<bool>,
     /// Told when all initial lists are complete.
@@ -141,7 +142,7 @@ pub struct Wires {
 /// # Errors
 /// A panic in the middle of a change of what is known: see [`Error::Poisoned`].
 pub async fn run(options: Options, client: Client, wires: Wires) -> Result<(), Error> {
-    let Wires { catalog, reports, removals, leader, mut stop, readiness, metrics } = wires;
+    let Wires { catalog, reports, removals, leadership, mut stop, readiness, metrics } = wires;
     let scopes = if options.namespaces.is_empty() {
         vec![Scope::Cluster]
     } else {
@@ -171,8 +172,8 @@ pub async fn run(options: Options, client: Client, wires: Wires) -> Result<(), E
         let (hub, client, metrics) = (hub.clone(), client.clone(), metrics.clone());
         let published = readiness.subscribe();
         move || {
-            let (reports, leader, published) = (reports.clone(), leader.clone(), published.clone());
-            Writer::new(hub.clone(), client.clone(), reports, leader, published, metrics.clone()).run()
+            let (reports, leadership, published) = (reports.clone(), leadership.clone(), published.clone());
+            Writer::new(hub.clone(), client.clone(), reports, leadership, published, metrics.clone()).run()
         }
     });
     loop {

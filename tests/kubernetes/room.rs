@@ -12,10 +12,10 @@ use std::{
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use usher::{
     api::Features,
-    engine::{Catalog, Health, PolicyReport, Reports, ServerReport},
+    engine::{Catalog, Health, Leadership, LeadershipSender, PolicyReport, Reports, ServerReport},
     kubernetes::{self, Options, Readiness, Wires},
     livekit::Client,
     metrics::Metrics,
@@ -30,7 +30,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) struct Room {
     pub(crate) catalog: watch::Receiver<Option<Arc<Catalog<Client>>>>,
     pub(crate) reports: watch::Sender<Reports>,
-    pub(crate) leader: watch::Sender<bool>,
+    /// The room leads until the test says otherwise.
+    pub(crate) leader: LeadershipSender,
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Arc<Metrics>,
     stop: watch::Sender<bool>,
@@ -55,7 +56,8 @@ impl Room {
             Options { namespaces: namespaces.iter().map(|&name| name.to_owned()).collect(), ..Options::default() };
         let (catalog, catalogs) = watch::channel(None);
         let (reports, reported) = watch::channel(Reports::default());
-        let (leader, leads) = watch::channel(true);
+        let (leader, leadership) = Leadership::elected();
+        leader.hold_until(Instant::now() + Duration::from_secs(86_400));
         let (stop, stopped) = watch::channel(false);
         let (readiness, metrics) = (Readiness::new(), Arc::new(Metrics::new()));
         let wires = Wires {
@@ -63,7 +65,7 @@ impl Room {
             reports: reported,
             // Nobody is removed here.
             removals: tokio::sync::mpsc::channel(1).1,
-            leader: leads,
+            leadership,
             stop: stopped,
             readiness: readiness.clone(),
             metrics: Arc::clone(&metrics),

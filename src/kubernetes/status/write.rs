@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     api::{LiveKitServer, ParticipantForward, ParticipantMove, RoomPolicy},
-    engine::Reports,
+    engine::{Leadership, Reports},
     kubernetes::{
         MANAGER,
         hub::Hub,
@@ -48,7 +48,7 @@ pub struct Writer {
     hub: Arc<Hub>,
     client: Client,
     reports: watch::Receiver<Reports>,
-    leader: watch::Receiver<bool>,
+    leadership: Leadership,
     published: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
     recorder: Recorder,
@@ -85,12 +85,12 @@ enum Failure {
 
 impl Writer {
     /// A writer that has not begun. It writes nothing before `published` says that everything has been listed, and
-    /// nothing while `leader` says that another replica does.
+    /// nothing while another replica does.
     pub(in crate::kubernetes) fn new(
         hub: Arc<Hub>,
         client: Client,
         reports: watch::Receiver<Reports>,
-        leader: watch::Receiver<bool>,
+        leadership: Leadership,
         published: watch::Receiver<bool>,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -99,7 +99,7 @@ impl Writer {
             hub,
             client,
             reports,
-            leader,
+            leadership,
             published,
             metrics,
             recorder,
@@ -128,7 +128,7 @@ impl Writer {
             tokio::select! {
                 () = hub.look.notified() => look = true,
                 () = changed(&mut self.reports) => look = true,
-                () = changed(&mut self.leader) => look = true,
+                () = self.leadership.changed() => look = true,
                 Some(done) = self.writes.join_next() => self.take(done),
                 () = sleep_until(next_look), if look => {}
                 () = sleep_until(due.unwrap_or(next_look)), if due.is_some() => self.look_at_due(),
@@ -139,7 +139,7 @@ impl Writer {
     /// Looks at every object and queues those that are to be written.
     fn look_at_all(&mut self) {
         self.later.clear();
-        if !*self.leader.borrow_and_update() {
+        if !self.leadership.role().leads() {
             // Another replica writes: what is known of its writes comes by the watch.
             self.memory.retain(|_, memory| memory.busy);
             return;
@@ -198,7 +198,7 @@ impl Writer {
         if self.queue.is_empty() || self.writes.len() >= AT_ONCE {
             return;
         }
-        if !*self.leader.borrow() {
+        if !self.leadership.role().leads() {
             for id in self.queue.drain(..) {
                 self.memory.remove(&id);
             }
