@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use tokio::{
     sync::{Notify, watch},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -24,8 +24,8 @@ pub(super) struct Elector<S> {
     candidacy: Candidacy,
     store: S,
     leadership: LeadershipSender,
-    /// Told when the lease may be taken at once.
-    given: Arc<Notify>,
+    /// Told when the lease has changed.
+    changed: Arc<Notify>,
     metrics: Arc<Metrics>,
     seen: Option<Seen>,
     /// Until when this candidate leads if it does not renew.
@@ -41,14 +41,14 @@ impl<S: Store> Elector<S> {
         candidacy: &Candidacy,
         store: S,
         leadership: LeadershipSender,
-        given: Arc<Notify>,
+        changed: Arc<Notify>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             candidacy: candidacy.clone(),
             store,
             leadership,
-            given,
+            changed,
             metrics,
             seen: None,
             holds_until: None,
@@ -83,10 +83,13 @@ impl<S: Store> Elector<S> {
             match self.holds_until {
                 Some(until) => sleep(RETRY_PERIOD.min(until.saturating_duration_since(Instant::now()))).await,
                 None => {
-                    let given = Arc::clone(&self.given);
+                    let pause = Instant::now() + RETRY_PERIOD.mul_f64(1.0 + JITTER * fastrand::f64());
+                    // One that has run out already could not be taken a moment ago.
+                    let runs_out = self.seen.as_ref().and_then(Seen::runs_out).filter(|at| *at > Instant::now());
+                    let changed = Arc::clone(&self.changed);
                     tokio::select! {
-                        () = sleep(RETRY_PERIOD.mul_f64(1.0 + JITTER * fastrand::f64())) => {}
-                        () = given.notified() => {}
+                        () = sleep_until(runs_out.map_or(pause, |at| at.min(pause))) => {}
+                        () = changed.notified() => {}
                     }
                 }
             }

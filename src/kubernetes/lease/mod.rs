@@ -8,7 +8,8 @@
 //! - Each write names the resourceVersion it rests on, so that of two candidates one gets a conflict.
 //! - Whoever ends gives the lease back with an empty holder and a duration of one second.
 //!
-//! Beyond client-go, followers watch the Lease, so that one that is given back is taken at once and not at the next look.
+//! Beyond client-go, a watch of the Lease hastens a follower's looks, and it looks when the lease runs out: one that is
+//! given back is taken at once, and one whose holder has died no later than need be.
 //! A lease is no fence: what the last holder has under way may still arrive, and everything that it does may be repeated.
 //!
 //! The crates that do this for kube compare `renewTime` with the local clock (kube-leader-election, kube-lease-manager,
@@ -28,7 +29,7 @@ use tokio::sync::{Notify, watch::Receiver};
 
 use self::{
     elector::Elector,
-    store::{Given, Stored},
+    store::{Changed, Stored},
 };
 use super::{supervise::supervised, watch::watch};
 use crate::{
@@ -87,13 +88,13 @@ pub async fn elect(
         _ = ready.wait_for(|ready| *ready) => {}
     }
     let api: Api<Lease> = Api::namespaced(client, &candidacy.namespace);
-    let given = Arc::new(Notify::new());
+    let changed = Arc::new(Notify::new());
     let config = watcher::Config::default().fields(&format!("metadata.name={}", candidacy.name));
     let what = format!("Lease {}/{}", candidacy.namespace, candidacy.name);
-    let watched = supervised(&what, &metrics, || watch(api.clone(), config.clone(), Given(&given), &what));
+    let watched = supervised(&what, &metrics, || watch(api.clone(), config.clone(), Changed(&changed), &what));
     let elected = supervised("election", &metrics, || {
         let stored = Stored { api: api.clone(), name: candidacy.name.clone() };
-        let elector = Elector::new(&candidacy, stored, leadership.clone(), Arc::clone(&given), Arc::clone(&metrics));
+        let elector = Elector::new(&candidacy, stored, leadership.clone(), Arc::clone(&changed), Arc::clone(&metrics));
         elector.run(stop.clone())
     });
     tokio::select! {

@@ -42,7 +42,12 @@ impl Seen {
 
     /// Whether anybody may take it.
     pub fn is_free(&self, now: Instant) -> bool {
-        self.holder().is_none() || now.saturating_duration_since(self.since) >= self.duration()
+        self.runs_out().is_none_or(|at| at <= now)
+    }
+
+    /// When whoever holds it loses it, if it is not seen to change before.
+    pub fn runs_out(&self) -> Option<Instant> {
+        self.holder().map(|_| self.since + self.duration())
     }
 
     fn duration(&self) -> Duration {

@@ -56,19 +56,16 @@ impl Store for Stored {
     }
 }
 
-/// Notices that the Lease may be taken at once.
-pub(super) struct Given<'a>(pub &'a Notify);
+/// Notices that the Lease has changed.
+pub(super) struct Changed<'a>(pub &'a Notify);
 
-impl Sink<Lease> for Given<'_> {
-    fn reset(&self, leases: Vec<Lease>) {
-        leases.into_iter().for_each(|lease| self.apply(lease));
+impl Sink<Lease> for Changed<'_> {
+    fn reset(&self, _: Vec<Lease>) {
+        self.0.notify_one();
     }
 
-    fn apply(&self, lease: Lease) {
-        let holder = lease.spec.and_then(|spec| spec.holder_identity);
-        if holder.is_none_or(|holder| holder.is_empty()) {
-            self.0.notify_one();
-        }
+    fn apply(&self, _: Lease) {
+        self.0.notify_one();
     }
 
     fn delete(&self, _: Lease) {
