@@ -18,6 +18,7 @@ mod ready;
 mod receiver;
 mod removal;
 mod repair;
+mod replicas;
 mod resync;
 mod sequences;
 mod stage;

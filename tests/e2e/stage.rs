@@ -54,8 +54,10 @@ pub struct Scene {
     pub livekit: LiveKitOptions,
     /// The operator watches all namespaces, not only that of the stage.
     pub all_namespaces: bool,
-    /// The cluster is there to be broken.
+    /// The cluster is there to be broken, or to be asked for its audit log.
     pub own_cluster: bool,
+    /// The operator is one of two replicas.
+    pub replicated: bool,
 }
 
 impl Stage {
@@ -69,7 +71,7 @@ impl Stage {
 
     pub async fn with(scene: Scene) -> Self {
         let cluster = if scene.own_cluster {
-            let cluster = Cluster::start(ClusterOptions::default()).await;
+            let cluster = Cluster::start(ClusterOptions { audit: true, ..ClusterOptions::default() }).await;
             cluster.apply_crds().await;
             Ground::Own(Box::new(cluster))
         } else {
@@ -88,6 +90,9 @@ impl Stage {
         let mut options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), cluster.kubeconfig()).http_port(port);
         if !scene.all_namespaces {
             options = options.namespace(&namespace);
+        }
+        if scene.replicated {
+            options = replica(options, &namespace);
         }
         let operator = Operator::start(options).await;
         let stage = Self { cluster, namespace, livekit, proxy, relay, operator, participants: Participants::start() };
@@ -164,6 +169,12 @@ impl Stage {
         })
         .await;
     }
+}
+
+/// Makes an operator one of two replicas.
+pub fn replica(mut options: OperatorOptions, namespace: &str) -> OperatorOptions {
+    options.leader_elect = true;
+    options.args(["--replicas=2", &format!("--lease-namespace={namespace}")])
 }
 
 /// Status and reason of a condition of an object.
