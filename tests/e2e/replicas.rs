@@ -5,7 +5,7 @@ use std::{ops::Deref, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
-use usher_testkit::{Info, Operator, OperatorOptions, Participant, TokenSpec, eventually};
+use usher_testkit::{Cluster, Info, Operator, OperatorOptions, Participant, TokenSpec, eventually};
 
 use crate::stage::{A_WHILE, SOON, Scene, Stage, condition, replica};
 
@@ -204,6 +204,22 @@ async fn a_policy_reaches_those_whom_only_the_follower_heard_of() {
     pair.policy("house", "hall-", QUIET).await;
     anna.wait_for(SOON, is_quiet).await;
     pair.wait_summary("house", 1, 1).await;
+}
+
+#[tokio::test]
+async fn the_lease_is_in_the_namespace_of_the_kubeconfig_unless_told_otherwise() {
+    let cluster = Cluster::shared().await;
+    let namespace = cluster.namespace("lease").await;
+    let mut options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), cluster.kubeconfig()).namespace(&namespace);
+    options.leader_elect = true;
+    let operator =
+        Operator::start(options.args([&format!("--lease-name={namespace}")]).env("POD_NAME", "usher-0")).await;
+    until_leads(&operator, SOON).await;
+    let holder = ["get", "lease", &namespace, "-n", "default", "-o", "jsonpath={.spec.holderIdentity}"];
+    let holder = cluster.kubectl(&holder, None).await.ok();
+    assert!(holder.starts_with("usher-0_"), "{holder}");
+    operator.restart().await;
+    assert!(!leads(&operator).await, "whoever was killed may still be there, for all that anybody knows");
 }
 
 #[tokio::test]

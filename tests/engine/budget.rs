@@ -1,11 +1,11 @@
 //! What may be asked of a server, and who goes first.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use usher::engine::{Limits, Rate};
+use usher::engine::{Leadership, Limits, Rate};
 
-use crate::support::{Fault, LiveKit, QUIET, SEAT, Stage, count, guest, hall};
+use crate::support::{Fault, LiveKit, QUIET, SEAT, Stage, View, count, guest, hall};
 
 fn limits(per_second: u32, burst: u32) -> Limits {
     let number = |number| NonZeroU32::new(number).unwrap();
@@ -31,6 +31,34 @@ async fn no_more_is_asked_than_is_allowed() {
         assert!((number as f64) < allowed, "{number} {:?}", call.at - begun);
     }
     assert!(calls.len() > 500, "and what is allowed is used: {}", calls.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_replicas_together_ask_no_more_than_is_allowed() {
+    let begun = Instant::now();
+    // Ten a second, divided by two.
+    let share = |view: &mut View| {
+        view.limits = limits(5, 5);
+        view.resync_interval = Duration::from_secs(10);
+    };
+    let livekit = Arc::new(many_rooms());
+    let (sender, leadership) = Leadership::elected();
+    sender.hold_until(begun + Duration::from_secs(3600));
+    let _holder = Stage::led(Arc::clone(&livekit), SEAT, leadership, share).await;
+    let (_sender, leadership) = Leadership::elected();
+    let follower = Stage::led(Arc::clone(&livekit), SEAT, leadership, share).await;
+    for number in 0..600 {
+        follower.join(&format!("hall-{}", number % 200), guest(&format!("guest-{number}"))).await;
+        follower.pass(Duration::from_millis(100)).await;
+    }
+    let calls = livekit.calls();
+    for (number, call) in calls.iter().enumerate() {
+        let allowed = 10.0 + (call.at - begun).as_secs_f64() * 10.0 + 2.0;
+        assert!((number as f64) < allowed, "{number} {:?}", call.at - begun);
+    }
+    assert!(calls.len() > 450, "and what is allowed is used: {}", calls.len());
+    let listings = calls.iter().filter(|call| call.what == "rooms" || call.what.starts_with("list ")).count();
+    assert!(listings < 250, "{listings}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -159,6 +159,17 @@ async fn a_new_holder_only_learns_of_tracks_that_were_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_follower_mutes_once_only_what_was_published_since_the_rule_came() {
+    let (_sender, mut stage) = follower(LiveKit::default(), SEAT).await;
+    let bert = stage.join("hall", speaker("bert")).await;
+    stage.rule(MUTED_ONCE).await;
+    stage.livekit.said();
+    let track = microphone();
+    stage.publish("hall", "bert", track.clone()).await;
+    assert_eq!(stage.livekit.writes(), [format!("mute hall/bert {}", track.sid)], "{bert:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn joins_under_way_at_a_turn_are_finished() {
     let (sender, stage) = follower(LiveKit::default(), QUIET).await;
     stage.livekit.fault("update", 1, Fault::Slow(Duration::from_secs(1)));

@@ -4,6 +4,7 @@
 
 mod burst;
 mod catalog;
+mod lease;
 mod outage;
 mod room;
 mod secrets;

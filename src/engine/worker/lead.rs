@@ -74,15 +74,22 @@ impl<S: RoomService> Worker<S> {
             return self.sweep_later();
         }
         self.old_keys = self.view.policies.once_keys().into_iter().collect();
-        for record in self.rooms.values_mut().flat_map(|room| room.records.values_mut()) {
-            if record.noticed.is_none() && record.busy.is_none() {
-                record.learn(&self.old_keys, &[]);
-            }
-        }
+        self.learn_settled();
         self.resync_asked = Some((now, self.view.resync_request));
         self.list_rooms_soon(Urgency::Change);
         self.list_all_soon(Urgency::Change);
         self.report_soon();
+    }
+
+    /// Notes that OncePerTrack effects have had their turn for every track but those of participants on whom something
+    /// is under way: another replica saw to that, or nobody will.
+    pub(super) fn learn_settled(&mut self) {
+        let keys: Vec<_> = self.view.policies.once_keys().into_iter().collect();
+        for record in self.rooms.values_mut().flat_map(|room| room.records.values_mut()) {
+            if record.noticed.is_none() && record.busy.is_none() {
+                record.learn(&keys, &[]);
+            }
+        }
     }
 
     /// Looks at everybody in a room, where something else is declared from now on.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Worker;
 use crate::{
     api::Feature,
-    engine::{pulse::Pulse, queue::Urgency, record::Record, service::RoomService, view::ServerView},
+    engine::{leader::Role, pulse::Pulse, queue::Urgency, record::Record, service::RoomService, view::ServerView},
     policy::{Line, Standing},
 };
 
@@ -22,6 +22,9 @@ impl<S: RoomService> Worker<S> {
         if !Arc::ptr_eq(&before.policies, &self.view.policies) {
             self.report.arrived(&self.view, Instant::now());
             self.take_lines();
+            if self.role == Role::Follower {
+                self.learn_settled();
+            }
             self.list_rooms_soon(Urgency::Change);
         }
         if before.resync_interval != self.view.resync_interval {

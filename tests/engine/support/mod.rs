@@ -15,7 +15,7 @@ use usher::{
 };
 
 pub use livekit::{Fault, LiveKit, not_found, refused, status, unavailable};
-pub use stage::{START, Stage};
+pub use stage::{START, Stage, View};
 
 /// Everybody may publish nothing.
 pub const QUIET: &str = "- {name: quiet, set: {permission: {canPublish: false}}}";
