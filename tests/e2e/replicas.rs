@@ -223,6 +223,36 @@ async fn the_lease_is_in_the_namespace_of_the_kubeconfig_unless_told_otherwise()
 }
 
 #[tokio::test]
+async fn without_an_api_server_nobody_leads_and_joins_are_enforced_by_both() {
+    let scene = Scene { resync_interval: Some("5s"), own_cluster: true, ..Scene::default() };
+    let pair = Pair::with(scene).await;
+    pair.policy("house", "hall-", QUIET).await;
+    let _anna = pair.guest("anna", is_quiet).await;
+    // Its connections stay open and say nothing, which is worse than none.
+    pair.stage.cluster.api_server().freeze();
+    eventually(Duration::from_secs(20), "nobody leads", async || {
+        if leads(&pair.operator).await || leads(&pair.follower).await { Err("somebody leads") } else { Ok(()) }
+    })
+    .await;
+    for (number, replica) in [&pair.operator, &pair.follower, &pair.operator, &pair.follower].iter().enumerate() {
+        pair.relay.set_target(&replica.http_url());
+        pair.guest(&format!("guest-{number}"), is_quiet).await;
+    }
+    pair.proxy.clear();
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!(pair.proxy.count("ListRooms"), 0, "who does not lead does not resync");
+
+    pair.stage.cluster.api_server().thaw();
+    eventually(Duration::from_secs(30), "one leads", async || {
+        let leaders = (leads(&pair.operator).await, leads(&pair.follower).await);
+        if leaders.0 != leaders.1 { Ok(()) } else { Err(format!("{leaders:?}")) }
+    })
+    .await;
+    pair.policy("house", "hall-", SEATED).await;
+    pair.guest("late", is_seated).await;
+}
+
+#[tokio::test]
 async fn at_rest_two_replicas_write_nothing_but_the_lease() {
     let scene = Scene { resync_interval: Some("5s"), own_cluster: true, ..Scene::default() };
     let pair = Pair::with(scene).await;
