@@ -118,6 +118,9 @@ impl Run {
             (Some(tokio::spawn(election)), leadership)
         } else {
             metrics.leader.set(1);
+            if self.replicas > NonZeroU32::MIN {
+                tracing::warn!("several replicas without --leader-elect: each of them resyncs and writes status");
+            }
             (None, Leadership::alone())
         };
         let engine = Engine::new(catalogs, reporting, routes, Arc::clone(&metrics)).telling(removed);

@@ -82,11 +82,13 @@ async fn a_follower_writes_nothing_and_a_leader_begins_at_once() {
     let namespace = cluster.namespace("leader").await;
     cluster.apply(&list([server(&namespace), secret(&namespace, "hush"), policy(&namespace, "a", &namespace)])).await;
     let room = Room::of(cluster, &[&namespace]).await;
-    room.leader.follow();
+    // As of a process that was frozen: nobody has told it that its term is over.
+    room.leader.hold_until(tokio::time::Instant::now());
     let _engine = room.enforce();
     room.policies(&usher::policy::ObjectName::new(&namespace, "main"), &["a"]).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(field(cluster, &namespace, "rpol/a", ".status.observedGeneration").await, "-1");
+    room.leader.follow();
     room.leader.hold_until(tokio::time::Instant::now() + Duration::from_secs(600));
     ready(cluster, &namespace, "rpol/a", "True:Enforced").await;
 }
