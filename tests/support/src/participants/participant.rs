@@ -34,6 +34,9 @@ pub struct Left {
     pub at: Timestamp,
 }
 
+/// ICE may take some seconds.
+const BECOMES_ACTIVE: Duration = Duration::from_secs(20);
+
 impl Participant {
     pub(super) async fn join(program: &Arc<Program>, url: &str, token: &str, hint: &str) -> Result<Self, JoinError> {
         let participant = Self { program: Arc::clone(program), history: program.history(hint) };
@@ -272,12 +275,16 @@ impl Participant {
         }
     }
 
-    /// Waits for this long, in which the server must not change anything about it.
+    /// Waits for this long, in which the server must not change anything about it. That it becomes active after it has
+    /// joined is no change.
     #[track_caller]
     pub fn assert_unchanged_for(&self, duration: Duration) -> impl Future<Output = ()> {
         let caller = Location::caller();
-        let before = self.changes();
+        let is_active = |entries: &[Entry]| infos(entries).any(|(_, info)| info.state == "ACTIVE").then_some(());
+        let active = self.wait(BECOMES_ACTIVE, "to be active", is_active);
         async move {
+            active.await;
+            let before = self.changes();
             tokio::time::sleep(duration).await;
             let changed = self.changes() - before;
             assert!(changed == 0, "{changed} changes within {duration:?}, at {caller}\n{}", self.history);
