@@ -11,7 +11,7 @@ use crate::{
     livekit::Credentials,
     simulator::{
         clock::Moment,
-        service::{Caller, Claims},
+        service::{Caller, Claims, as_go_reads},
     },
 };
 
@@ -82,5 +82,9 @@ impl Keys {
 }
 
 fn part<T: DeserializeOwned>(encoded: &str) -> Option<T> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
+    let json = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+    serde_json::from_slice(&json).ok().or_else(|| {
+        let value = as_go_reads(serde_json::from_slice(&json).ok()?);
+        serde_json::from_value(value).ok()
+    })
 }

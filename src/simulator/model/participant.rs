@@ -238,16 +238,20 @@ impl Participant {
             return Vec::new();
         }
         self.permission.clone_from(permission);
+        // LiveKit keeps the sources by name, and has no name for others.
+        for source in &mut self.permission.can_publish_sources {
+            *source = TrackSource::try_from(*source).unwrap_or(TrackSource::Unknown).into();
+        }
         self.version += 1;
         let (stay, go) = std::mem::take(&mut self.tracks).into_iter().partition(|track| self.may_publish(track.source));
         self.tracks = stay;
         go
     }
 
-    /// Mutes or unmutes a track; the version rises even when there is no such track (rtc/participant.go setTrackMuted).
+    /// Mutes or unmutes a track; none when there is no such track.
     pub(super) fn mute(&mut self, track: &str, muted: bool) -> Option<&Track> {
-        self.version += 1;
         let track = self.tracks.iter_mut().find(|known| known.sid.to_string() == track)?;
+        self.version += u32::from(track.muted != muted);
         track.muted = muted;
         Some(track)
     }

@@ -64,6 +64,11 @@ impl Track {
                 ("video/VP8", video_layer::Mode::OneSpatialLayerPerStream, BackupCodecPolicy::PreferRegression)
             }
         };
+        // As LiveKit's own clients group them.
+        let stream = match self.source {
+            TrackSource::ScreenShare | TrackSource::ScreenShareAudio => "screen",
+            TrackSource::Camera | TrackSource::Microphone | TrackSource::Unknown => "camera",
+        };
         let mid = self.mid.to_string();
         let codec = SimulcastCodecInfo {
             mime_type: mime.into(),
@@ -81,7 +86,7 @@ impl Track {
             mime_type: mime.into(),
             mid,
             codecs: vec![codec],
-            stream: "camera".into(),
+            stream: stream.into(),
             version: Some(TimedVersion { unix_micro: self.published.micros(), ticks: 0 }),
             backup_codec_policy: backup.into(),
             ..Default::default()

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use livekit_protocol as lk;
 use prost::Message;
 use serde::de::DeserializeOwned;
+use serde_json::{Deserializer, Value};
 
 macro_rules! calls {
     ($($method:ident($request:ty),)*) => {
@@ -76,7 +77,39 @@ calls! {
 }
 
 fn first<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    serde_json::Deserializer::from_slice(body).into_iter().next()?.ok()
+    match Deserializer::from_slice(body).into_iter().next()? {
+        Ok(message) => return Some(message),
+        // Which a plain value would not show.
+        Err(error) if error.to_string().starts_with("duplicate field") => return None,
+        Err(_) => {}
+    }
+    let value = Deserializer::from_slice(body).into_iter().next()?.ok()?;
+    serde_json::from_value(as_go_reads(value)).ok()
+}
+
+/// JSON as the Go server reads it where the Rust libraries refuse: a null is what is left out, a source to publish by
+/// an unknown name is left out, one by an unknown number is the unknown source.
+pub(in crate::simulator) fn as_go_reads(value: Value) -> Value {
+    let source = |value: Value| match value {
+        Value::String(name) => lk::TrackSource::from_str_name(&name).map(|_| Value::String(name)),
+        Value::Number(number) => {
+            let known = number.as_i64().and_then(|number| i32::try_from(number).ok()).map(lk::TrackSource::try_from);
+            Some(if matches!(known, Some(Ok(_))) { Value::Number(number) } else { Value::from(0) })
+        }
+        value => Some(value),
+    };
+    match value {
+        Value::Object(fields) => (fields.into_iter())
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| match value {
+                Value::Array(sources) if matches!(key.as_str(), "can_publish_sources" | "canPublishSources") => {
+                    (key, sources.into_iter().filter_map(source).collect())
+                }
+                value => (key, as_go_reads(value)),
+            })
+            .collect(),
+        value => value,
+    }
 }
 
 impl Call {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use livekit_protocol as lk;
 
+pub(super) use call::as_go_reads;
 pub use call::{Answer, Call, Method};
 pub use grant::{Caller, Claims, NotAdmitted};
 pub use refusal::Refusal;
