@@ -4,7 +4,7 @@ use std::future::Future;
 
 use super::convert;
 use crate::{
-    livekit::{Client, Error, ParticipantUpdate, TwirpCode},
+    livekit::{Calls, Error, ParticipantUpdate, TwirpCode},
     policy::{Participant, Update},
 };
 
@@ -43,7 +43,8 @@ pub trait RoomService: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
-impl RoomService for Client {
+/// LiveKit over the network, or a simulated one in this process.
+impl<C: Calls> RoomService for C {
     async fn rooms(&self) -> Result<Vec<String>, Error> {
         let rooms = self.list_rooms(Vec::new()).await?;
         Ok(rooms.into_iter().map(|room| room.name).collect())

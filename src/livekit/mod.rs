@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod address;
+mod calls;
 mod client;
 mod credentials;
 mod error;
@@ -25,6 +26,7 @@ mod twirp;
 pub mod webhook;
 
 pub use address::{Address, AddressError};
+pub use calls::Calls;
 pub use client::{Client, Config, ConfigError, ParticipantUpdate};
 pub use credentials::{Credentials, Secret};
 pub use error::{Class, Error, Feature};

@@ -13,6 +13,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod clock;
+mod direct;
 mod faults;
 mod http;
 mod model;
@@ -33,6 +34,7 @@ use livekit_protocol::{DisconnectReason, ParticipantInfo, Room, WebhookEvent};
 use tokio::sync::mpsc;
 
 pub use clock::Moment;
+pub use direct::Direct;
 pub use faults::{Effect, Fault, WebhookFaults};
 pub use model::{Change, Join, JoinError, Missing, Publication};
 pub use options::{Cloud, Edition, Limits, Options};

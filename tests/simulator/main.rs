@@ -5,6 +5,7 @@
 
 mod calls;
 mod cloud;
+mod direct;
 mod faults;
 mod scripts;
 mod support;
