@@ -19,6 +19,7 @@ mod http;
 mod model;
 mod options;
 mod outlet;
+mod perform;
 mod running;
 mod script;
 mod service;
@@ -38,17 +39,17 @@ pub use direct::Direct;
 pub use faults::{Effect, Fault, WebhookFaults};
 pub use model::{Change, Join, JoinError, Missing, Publication};
 pub use options::{Cloud, Edition, Limits, Options};
+pub use perform::Performed;
 pub use running::Running;
 pub use script::{Habits, Play, Role, Script};
 pub use service::{Answer, Call, Caller, Claims, Method, NotAdmitted, Refusal};
 pub use webhooks::{WebhookCounts, WebhookOptions};
 
 use clock::Clock;
-use faults::{Faults, Plight};
+use faults::Faults;
 use http::Keys;
 use model::Model;
 use outlet::Outlet;
-use service::Outcome;
 use webhooks::Deliveries;
 
 /// A simulated server. Clones are the same server.
@@ -68,22 +69,6 @@ struct Shared {
     model: Mutex<Model>,
     faults: Mutex<(Faults, fastrand::Rng)>,
     outlet: Outlet,
-}
-
-/// What came of a call, faults included.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Performed {
-    /// The service's answer.
-    Answered(Result<Answer, Refusal>),
-    /// A bare status, as by a proxy.
-    Status {
-        /// The status.
-        status: u16,
-        /// The header Retry-After, in seconds.
-        retry_after: Option<u32>,
-    },
-    /// No answer: the connection was cut.
-    Cut,
 }
 
 impl fmt::Debug for Simulator {
@@ -289,55 +274,6 @@ impl Simulator {
         self.set_webhook_faults(WebhookFaults::default());
     }
 
-    // What the RoomService does.
-
-    /// Performs a call of the RoomService. `timeout` is what the caller's `X-Twirp-Timeout-Ms` says.
-    pub async fn perform(&self, caller: &Caller, call: Call, timeout: Option<Duration>) -> Performed {
-        let Plight { before, after, effect } = {
-            let mut faults = self.faults();
-            let (faults, chance) = &mut *faults;
-            faults.plight(&call, chance)
-        };
-        pause(before).await;
-        let listing = match &call {
-            Call::ListRooms(_) => Some(None),
-            Call::ListParticipants(request) => Some(Some(request.room.clone())),
-            _ => None,
-        };
-        let performed = match (effect, listing) {
-            (Some(Effect::Refused(refusal)), _) => Performed::Answered(Err(refusal)),
-            (Some(Effect::Status { status, retry_after }), _) => Performed::Status { status, retry_after },
-            (Some(Effect::Hangs), _) => std::future::pending().await,
-            (Some(Effect::Cut { acted_upon }), _) => {
-                if acted_upon {
-                    self.answer(caller, call, timeout).await.ok();
-                }
-                Performed::Cut
-            }
-            (Some(Effect::StaleListing), Some(of)) => {
-                let answer = self.answer(caller, call, timeout).await;
-                Performed::Answered(answer.map(|answer| self.faults().0.remember(of, answer)))
-            }
-            _ => Performed::Answered(self.answer(caller, call, timeout).await),
-        };
-        pause(after).await;
-        performed
-    }
-
-    async fn answer(&self, caller: &Caller, call: Call, timeout: Option<Duration>) -> Result<Answer, Refusal> {
-        let options = self.options();
-        match self.act(|model, now| service::answer(model, options, caller, call, now)) {
-            Outcome::Now(answer) => answer,
-            Outcome::Nobody => {
-                let wait = service::NO_RESPONSE.mul_f64(options.delay_factor.max(0.0));
-                let canceled = timeout.is_some_and(|timeout| timeout < wait);
-                pause(timeout.map_or(wait, |timeout| timeout.min(wait))).await;
-                let refusal = if canceled { service::canceled } else { service::no_response };
-                Err(refusal(options.edition))
-            }
-        }
-    }
-
     /// Lets happen what happens by itself, such as the end of empty rooms, as long as this future is polled. Without
     /// it, it happens at the next call.
     pub async fn keep_time(&self) {
@@ -371,11 +307,5 @@ impl Simulator {
 
     fn keys(&self) -> &Keys {
         &self.shared.keys
-    }
-}
-
-async fn pause(wait: Duration) {
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
     }
 }

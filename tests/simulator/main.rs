@@ -7,6 +7,7 @@ mod calls;
 mod cloud;
 mod direct;
 mod faults;
+mod memory;
 mod scripts;
 mod support;
 mod webhooks;

@@ -1,0 +1,80 @@
+//! Calls of the RoomService, with what goes wrong on the way.
+
+use std::time::Duration;
+
+use super::{
+    Simulator,
+    faults::{Effect, Plight},
+    service::{self, Answer, Call, Caller, Outcome, Refusal},
+};
+
+/// What came of a call, faults included.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Performed {
+    /// The service's answer.
+    Answered(Result<Answer, Refusal>),
+    /// A bare status, as by a proxy.
+    Status {
+        /// The status.
+        status: u16,
+        /// The header Retry-After, in seconds.
+        retry_after: Option<u32>,
+    },
+    /// No answer: the connection was cut.
+    Cut,
+}
+
+impl Simulator {
+    /// Performs a call of the RoomService. `timeout` is what the caller's `X-Twirp-Timeout-Ms` says.
+    pub async fn perform(&self, caller: &Caller, call: Call, timeout: Option<Duration>) -> Performed {
+        let Plight { before, after, effect } = {
+            let mut faults = self.faults();
+            let (faults, chance) = &mut *faults;
+            faults.plight(&call, chance)
+        };
+        pause(before).await;
+        let listing = match &call {
+            Call::ListRooms(_) => Some(None),
+            Call::ListParticipants(request) => Some(Some(request.room.clone())),
+            _ => None,
+        };
+        let performed = match (effect, listing) {
+            (Some(Effect::Refused(refusal)), _) => Performed::Answered(Err(refusal)),
+            (Some(Effect::Status { status, retry_after }), _) => Performed::Status { status, retry_after },
+            (Some(Effect::Hangs), _) => std::future::pending().await,
+            (Some(Effect::Cut { acted_upon }), _) => {
+                if acted_upon {
+                    self.answer(caller, call, timeout).await.ok();
+                }
+                Performed::Cut
+            }
+            (Some(Effect::StaleListing), Some(of)) => {
+                let answer = self.answer(caller, call, timeout).await;
+                Performed::Answered(answer.map(|answer| self.faults().0.remember(of, answer)))
+            }
+            _ => Performed::Answered(self.answer(caller, call, timeout).await),
+        };
+        pause(after).await;
+        performed
+    }
+
+    async fn answer(&self, caller: &Caller, call: Call, timeout: Option<Duration>) -> Result<Answer, Refusal> {
+        let options = self.options();
+        match self.act(|model, now| service::answer(model, options, caller, call, now)) {
+            Outcome::Now(answer) => answer,
+            Outcome::Nobody => {
+                let wait = service::NO_RESPONSE.mul_f64(options.delay_factor.max(0.0));
+                let canceled = timeout.is_some_and(|timeout| timeout < wait);
+                pause(timeout.map_or(wait, |timeout| timeout.min(wait))).await;
+                let refusal = if canceled { service::canceled } else { service::no_response };
+                Err(refusal(options.edition))
+            }
+        }
+    }
+}
+
+async fn pause(wait: Duration) {
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+}
