@@ -14,7 +14,7 @@ use super::{
     queue::Urgency,
     record::{Failure, Record},
 };
-use crate::policy::{Line, OnceKey, Participant};
+use crate::policy::{Line, OnceKey, Participant, Ways};
 
 /// Whoever is missing from so many listings in a row has left. One listing may be wrong.
 const MISSED: u8 = 2;
@@ -30,6 +30,8 @@ pub(super) struct Room {
     pub(super) name: Arc<str>,
     /// What holds in it.
     pub(super) line: Arc<Line>,
+    /// The forwards and moves that concern it.
+    pub(super) ways: Option<Arc<Ways>>,
     /// Who is in it, by identity.
     pub(super) records: HashMap<Arc<str>, Record>,
     /// Sessions that a webhook told of and that are still to be asked for, by identity.
@@ -130,6 +132,7 @@ impl Room {
         Self {
             name,
             line,
+            ways: None,
             records: HashMap::new(),
             strangers: HashMap::new(),
             removals: HashMap::new(),

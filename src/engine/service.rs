@@ -41,6 +41,12 @@ pub trait RoomService: Send + Sync + 'static {
         track: &str,
         muted: bool,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Forwards a participant to another room.
+    fn forward(&self, room: &str, identity: &str, destination: &str) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Moves a participant to another room.
+    fn move_to(&self, room: &str, identity: &str, destination: &str) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 impl RoomService for Client {
@@ -79,6 +85,14 @@ impl RoomService for Client {
 
     async fn mute(&self, room: &str, identity: &str, track: &str, muted: bool) -> Result<bool, Error> {
         Ok(self.mute_published_track(room, identity, track, muted).await?.is_some())
+    }
+
+    async fn forward(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
+        self.forward_participant(room, identity, destination).await
+    }
+
+    async fn move_to(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
+        self.move_participant(room, identity, destination).await
     }
 }
 

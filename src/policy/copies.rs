@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{
-    participant::Participant,
-    transfer::Transfer,
-    ways::Ways,
-};
+use super::{participant::Participant, transfer::Transfer, ways::Ways};
 
 /// How an identity is in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,19 +25,13 @@ impl Presence {
     pub fn of(participant: &Participant) -> Self {
         if participant.forwarded { Self::Copy } else { Self::InUse }
     }
-
-    /// Whether a participant can be moved there: a copy does not stand in the way.
-    #[must_use]
-    pub fn lets_move(self) -> bool {
-        matches!(self, Self::Absent | Self::Copy)
-    }
 }
 
 /// The forward that a copy in `room` has to go for: one that owns it, where no forward wants it. `sources` is
 /// everybody of the copy's identity in other rooms, as far as those can be a source of `ways`.
 ///
 /// A forward owns the copies in its destinations whose identity is in its source rooms. Where the source has gone,
-/// LiveKit ends the copy by itself; so does a listing that shows nobody end nothing here.
+/// LiveKit ends the copy by itself, so that a listing that shows nobody ends nothing here.
 #[must_use]
 pub fn retired_by<'a>(
     room: &str,
@@ -49,9 +39,6 @@ pub fn retired_by<'a>(
     sources: &[(&str, &Participant)],
     now: Timestamp,
 ) -> Option<&'a Arc<Transfer>> {
-    if ways.holds_copies {
-        return None;
-    }
     let present = |forward: &Transfer| {
         let is_source = |(from, participant): &&(&str, &Participant)| {
             *from != room && forward.rooms.matches(from) && forward.counts(participant)

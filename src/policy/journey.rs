@@ -8,12 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{
-    field::ObjectName,
-    participant::Participant,
-    transfer::Transfer,
-    ways::Way,
-};
+use super::{field::ObjectName, participant::Participant, transfer::Transfer, ways::Way};
 
 /// Whoever is sent back within this time goes in a circle.
 const CIRCLE: Duration = Duration::from_secs(60);

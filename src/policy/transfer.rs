@@ -105,8 +105,7 @@ impl Transfer {
         // To be taken elsewhere is something to be had.
         let guard = Guard { entry: !source.trust_self_updates.unwrap_or(false), exit: false };
         let defaults = Defaults { kinds, ..Defaults::ACT };
-        let scope =
-            Scope::compile(source.match_.as_ref(), &source.except, defaults, guard, &path, &mut problems);
+        let scope = Scope::compile(source.match_.as_ref(), &source.except, defaults, guard, &path, &mut problems);
         problems.into_result()?;
         let destinations = destinations.iter().map(|room| room.as_str().into()).collect();
         Ok(Self { id, mode, rooms, destinations, scope })

@@ -45,6 +45,8 @@ pub struct Ways {
     pub copies: Vec<Arc<Transfer>>,
     /// Forwards out of the room or into it that are no more, or not as they were, and whose copies may have to go.
     pub ended: Vec<Arc<Transfer>>,
+    /// Somebody may be moved into the room.
+    pub receives: bool,
     /// Nobody's copy is taken out of the room: somebody who is not understood might want it.
     pub holds_copies: bool,
 }
@@ -63,8 +65,8 @@ pub struct Way {
 /// What the forwards and moves out of a room want for one participant of it.
 #[derive(Debug, Default)]
 pub struct Wishes<'a> {
-    /// The first enforced move that takes it.
-    pub movement: Option<&'a Way>,
+    /// The enforced moves that take it: the first that has not stopped for it does.
+    pub moves: Vec<&'a Way>,
     /// Where copies are to be, and the first enforced forward that wants each.
     pub copies: Vec<(&'a Arc<str>, &'a Arc<Transfer>)>,
     /// Where none of the forwards out of this room wants one, although one of them may have made one.
@@ -113,8 +115,7 @@ impl TransferSet {
             return None;
         }
         let concerns = |one: &Transfer| one.destinations.iter().any(|to| **to == *room) || one.rooms.matches(room);
-        let mut ways =
-            Ways { ended: former.iter().filter(|one| concerns(one)).cloned().collect(), ..Ways::default() };
+        let mut ways = Ways { ended: former.iter().filter(|one| concerns(one)).cloned().collect(), ..Ways::default() };
         let mut forwards: Vec<(Place, Arc<Transfer>)> = Vec::new();
         for number in self.sources.candidates(room) {
             let TransferMember { transfer, reach, ending } = &self.members[number];
@@ -137,7 +138,7 @@ impl TransferSet {
         for number in self.destinations.get(room).into_iter().flatten() {
             let TransferMember { transfer, ending, .. } = &self.members[*number];
             match transfer.id.transport {
-                Transport::Move => {}
+                Transport::Move => ways.receives = true,
                 Transport::Forward if *ending => ways.ended.push(Arc::clone(transfer)),
                 Transport::Forward => ways.copies.push(Arc::clone(transfer)),
             }
@@ -146,8 +147,8 @@ impl TransferSet {
         let mut seen = HashSet::new();
         ways.ended.retain(|one| seen.insert(Arc::as_ptr(one)));
         ways.holds_copies = self.unknown_in(room).next().is_some();
-        let is_empty = ways.forwards.is_empty() && ways.moves.is_empty() && ways.copies.is_empty();
-        (!is_empty || !ways.ended.is_empty()).then_some(ways)
+        let is_empty = !ways.lead_out() && !ways.receives && ways.copies.is_empty();
+        (!is_empty).then_some(ways)
     }
 
     fn unknown_in(&self, room: &str) -> impl Iterator<Item = Place> {
@@ -164,6 +165,14 @@ impl Ways {
         !(self.forwards.is_empty() && self.moves.is_empty() && self.ended.is_empty())
     }
 
+    /// Whether somebody of the room may be brought to another one, or may have been.
+    #[must_use]
+    pub fn lead_to(&self, room: &str) -> bool {
+        let moves = self.moves.iter().map(|way| &way.transfer);
+        let all = self.forwards.iter().chain(&self.ended).chain(moves);
+        all.flat_map(|transfer| &transfer.destinations).any(|to| **to == *room)
+    }
+
     /// What is wanted for a participant of the room.
     #[must_use]
     pub fn wishes(&self, room: &str, participant: &Participant, now: Timestamp) -> Wishes<'_> {
@@ -172,8 +181,7 @@ impl Ways {
             let (takes, wake) = way.transfer.takes(participant, now);
             wishes.wake = smaller(wishes.wake, wake);
             if takes {
-                wishes.movement = Some(way);
-                break;
+                wishes.moves.push(way);
             }
         }
         let mut declined = Vec::new();
@@ -203,13 +211,12 @@ impl Ways {
         let same = |a: &[Arc<Transfer>], b: &[Arc<Transfer>]| {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
         };
-        let same_way = |(a, b): (&Way, &Way)| {
-            Arc::ptr_eq(&a.transfer, &b.transfer) && a.place == b.place && a.waits == b.waits
-        };
+        let same_way =
+            |(a, b): (&Way, &Way)| Arc::ptr_eq(&a.transfer, &b.transfer) && a.place == b.place && a.waits == b.waits;
         same(&self.forwards, &other.forwards)
             && same(&self.copies, &other.copies)
             && same(&self.ended, &other.ended)
-            && self.holds_copies == other.holds_copies
+            && (self.receives, self.holds_copies) == (other.receives, other.holds_copies)
             && self.moves.len() == other.moves.len()
             && self.moves.iter().zip(&other.moves).all(same_way)
     }

@@ -92,6 +92,7 @@ fn report(index: &mut Index, change: impl FnOnce(&mut PolicyReport)) -> ServerRe
         resynced_at: None,
         resync_done: 0,
         policies,
+        transfers: BTreeMap::new(),
     }
 }
 
