@@ -58,6 +58,9 @@ impl Journeys {
         if self.stop_of(&way.transfer, participant, &stands).is_some() {
             return false;
         }
+        if !self.stops.is_empty() {
+            self.stops.remove(&(participant.identity.as_str().into(), way.transfer.id.name.clone()));
+        }
         self.forget_before(now);
         let Some(destination) = way.transfer.destinations.first() else { return false };
         let mine = |hop: &&Hop| *hop.identity == *participant.identity;
@@ -146,11 +149,5 @@ impl Stop {
                  them"
             ),
         }
-    }
-
-    /// Whether a move is of the circle.
-    #[must_use]
-    pub fn concerns(&self, transfer: &Arc<Transfer>) -> bool {
-        Arc::ptr_eq(&self.stopped, transfer) || self.with.iter().any(|other| Arc::ptr_eq(other, transfer))
     }
 }

@@ -44,7 +44,9 @@ async fn whoever_matches_is_moved_and_the_policies_of_the_destination_apply() {
     stage.pass_secs(40).await;
     assert_eq!(stage.livekit.who("hall"), ["anna", "bert", "carl"]);
     // And whoever comes back is moved again: nobody sent them.
+    let there = stage.livekit.see("hall", "anna");
     stage.livekit.take("hall", "anna");
+    stage.hear_left("hall", &there);
     stage.join("lobby", admitted("anna")).await;
     assert_eq!(stage.livekit.who("hall"), ["anna", "bert", "carl"]);
 }

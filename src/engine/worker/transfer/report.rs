@@ -108,7 +108,8 @@ impl<S: RoomService> Worker<S> {
                 self.count_room(room, now, &mut counts);
             }
         }
-        for key in self.transfers.retiring.iter() {
+        self.count_circles(&mut counts);
+        for key in &self.transfers.retiring {
             self.count_retiring(key, &mut counts);
         }
         let instant = Instant::now();
@@ -205,14 +206,17 @@ impl<S: RoomService> Worker<S> {
                 count.add(outcome, self.was_there(transfer, record));
             }
         }
-        for (_, stop) in self.transfers.journeys.stops().filter(|(identity, _)| room.records.contains_key(*identity)) {
-            for way in ways.moves.iter().filter(|way| stop.concerns(&way.transfer)) {
-                let count = counts.entry(way.transfer.id.clone()).or_default();
-                first(&mut count.circle, stop.message());
-            }
-            // The others of the circle need not lead out of this room.
-            for other in stop.with.iter().chain([&stop.stopped]).filter(|other| self.transfers.stands(other)) {
-                first(&mut counts.entry(other.id.clone()).or_default().circle, stop.message());
+    }
+
+    /// Tells of circles, at every move of each.
+    fn count_circles(&self, counts: &mut HashMap<TransferId, Count>) {
+        for (identity, stop) in self.transfers.journeys.stops() {
+            let exits = self.transfers.exits.iter().filter_map(|exit| self.rooms.get(exit)?.records.get(identity));
+            let holds = |record: &Record| self.stopped(&stop.stopped, &record.participant).is_some();
+            if exits.into_iter().any(holds) {
+                for one in stop.with.iter().chain([&stop.stopped]) {
+                    first(&mut counts.entry(one.id.clone()).or_default().circle, stop.message());
+                }
             }
         }
     }
