@@ -28,13 +28,16 @@ use super::{
     kind::Kind,
 };
 use crate::{
-    api::{FORWARD_FINALIZER, PolicyStatus},
+    api::{FORWARD_FINALIZER, PolicyStatus, Reason},
     engine::{Leadership, Reports},
     policy::ObjectName,
 };
 
 /// A deleted forward is kept for so long at most; a write is to be made before the minute of the contract is over.
 const LONGEST: Duration = Duration::from_secs(50);
+/// And for so long where its server has been deleted too, or it may do nothing there any more: nobody could end anything,
+/// unless that is put right at once.
+const HELPLESS: Duration = Duration::from_secs(5);
 /// For one write.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// The pause after a write that failed, and between two looks at everything.
@@ -75,8 +78,16 @@ fn need(entry: &Entry<Subject, PolicyStatus>, retired: bool, kept_for: Option<Du
         Some(_) if !is_on => Need::Nothing,
         // What never stood has made nothing, as far as this operator knows; what ends nothing has nothing to wait for.
         Some(_) if !stops || retired => Need::TakeOff,
-        Some(kept_for) if kept_for >= LONGEST => Need::TakeOff,
+        Some(kept_for) if kept_for >= longest(entry) => Need::TakeOff,
         Some(_) => Need::Wait,
+    }
+}
+
+/// How long a deleted forward is kept at most.
+fn longest(entry: &Entry<Subject, PolicyStatus>) -> Duration {
+    match entry.verdict.reason() {
+        Some(Reason::ServerNotFound | Reason::NotPermitted) => HELPLESS,
+        _ => LONGEST,
     }
 }
 
@@ -139,14 +150,14 @@ impl Tender {
             let need = need(entry, is_retired(entry, reports), kept_for);
             match need {
                 Need::Nothing => drop(self.busy.remove(name)),
-                Need::Wait => later(now + LONGEST.saturating_sub(kept_for.unwrap_or_default())),
+                Need::Wait => later(now + longest(entry).saturating_sub(kept_for.unwrap_or_default())),
                 Need::PutOn | Need::TakeOff => match self.busy.get(name) {
                     Some(None) => {}
                     Some(Some(until)) if *until > now => later(*until),
                     _ if self.writes.len() >= AT_ONCE => later(now + RETRY),
                     _ => {
                         self.busy.insert(name.clone(), None);
-                        if kept_for.is_some_and(|kept_for| kept_for >= LONGEST) {
+                        if kept_for.is_some_and(|kept_for| kept_for >= longest(entry)) {
                             tracing::warn!(forward = %name, "deleted though copies may be left: they could not be ended in time");
                         }
                         let others = entry.head.finalizers.iter().filter(|other| *other != FORWARD_FINALIZER);
@@ -193,4 +204,96 @@ async fn write(client: Client, name: ObjectName, version: String, finalizers: Ve
         Err(_) => tracing::warn!(forward = %name, "cannot write the finalizer: no answer; trying again"),
     }
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        api::{LiveKitServer, ParticipantForward},
+        kubernetes::{decoded::Decoded, index::Scope},
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// What a forward with this spec and these finalizers needs.
+    fn needs(change: impl FnOnce(&mut Value), finalizers: &[&str], retired: bool, kept_for: Option<Duration>) -> Need {
+        let mut index = Index::new(vec![Scope::Cluster], NonZeroU32::MIN, None);
+        let server: Decoded<LiveKitServer> = serde_json::from_value(json!({
+            "metadata": {"namespace": "a", "name": "main", "uid": "s", "generation": 1, "resourceVersion": "1"},
+            "spec": {"url": "ws://livekit:7880"},
+        }))
+        .unwrap();
+        index.apply(server);
+        let mut forward = json!({
+            "metadata": {
+                "namespace": "a", "name": "f", "uid": "f", "generation": 1, "resourceVersion": "1",
+                "finalizers": finalizers,
+            },
+            "spec": {
+                "serverRef": {"name": "main"}, "source": {"rooms": [{"exact": "x"}]}, "destinationRooms": ["y"],
+            },
+        });
+        change(&mut forward["spec"]);
+        index.apply::<ParticipantForward>(serde_json::from_value(forward).unwrap());
+        index.build();
+        let mut entry = index.forwards().next().unwrap().1;
+        let acting;
+        if entry.verdict.reason() == Some(Reason::SecretNotFound) && kept_for.is_none() {
+            // As with a Secret, which is of no interest here.
+            acting = Entry {
+                head: entry.head.clone(),
+                status: entry.status.clone(),
+                meaning: entry.meaning.clone(),
+                meant: entry.meant,
+                flaw: None,
+                verdict: Verdict::Acts { notes: vec![] },
+                request: crate::kubernetes::index::Request::None,
+            };
+            entry = &acting;
+        }
+        need(entry, retired, kept_for)
+    }
+
+    const OURS: &[&str] = &["else/where", FORWARD_FINALIZER];
+
+    #[test]
+    fn it_is_put_on_what_is_to_stop_its_copies_and_acts() {
+        assert_eq!(needs(|_| {}, &[], false, None), Need::PutOn);
+        assert_eq!(needs(|_| {}, &["else/where"], false, None), Need::PutOn);
+        assert_eq!(needs(|_| {}, OURS, false, None), Need::Nothing);
+        for (field, value) in [("deletionPolicy", json!("Retain")), ("mode", json!("Audit")), ("suspend", json!(true))] {
+            assert_eq!(needs(|spec| spec[field] = value.clone(), &[], false, None), Need::Nothing, "{field}");
+        }
+        assert_eq!(needs(|spec| spec["serverRef"]["name"] = json!("none"), &[], false, None), Need::Nothing);
+    }
+
+    #[test]
+    fn it_is_taken_off_what_is_to_leave_its_copies() {
+        assert_eq!(needs(|spec| spec["deletionPolicy"] = json!("Retain"), OURS, false, None), Need::TakeOff);
+        assert_eq!(needs(|spec| spec["suspend"] = json!(true), OURS, false, None), Need::Nothing);
+    }
+
+    #[test]
+    fn a_deleted_forward_waits_for_its_copies_and_no_longer_than_a_minute() {
+        for (after, retired, expected) in [
+            (0, false, Need::Wait),
+            (0, true, Need::TakeOff),
+            (49, false, Need::Wait),
+            (50, false, Need::TakeOff),
+            (5000, false, Need::TakeOff),
+        ] {
+            assert_eq!(needs(|_| {}, OURS, retired, Some(after * SECOND)), expected, "{after} {retired}");
+        }
+        assert_eq!(needs(|_| {}, &["else/where"], true, Some(SECOND)), Need::Nothing);
+        // What was never understood, what may stay, and what nobody could end.
+        assert_eq!(needs(|spec| spec["destinationRooms"] = json!(["x"]), OURS, false, Some(SECOND)), Need::TakeOff);
+        assert_eq!(needs(|spec| spec["deletionPolicy"] = json!("Retain"), OURS, false, Some(SECOND)), Need::TakeOff);
+        let no_server = |after| needs(|spec| spec["serverRef"]["name"] = json!("none"), OURS, false, Some(after));
+        assert_eq!((no_server(SECOND), no_server(5 * SECOND)), (Need::Wait, Need::TakeOff));
+    }
 }

@@ -5,6 +5,7 @@
 
 mod broken;
 mod fields;
+mod forwarding;
 mod joining;
 mod killed;
 mod kubectl;
