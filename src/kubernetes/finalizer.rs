@@ -266,7 +266,8 @@ mod tests {
         assert_eq!(needs(|_| {}, &[], false, None), Need::PutOn);
         assert_eq!(needs(|_| {}, &["else/where"], false, None), Need::PutOn);
         assert_eq!(needs(|_| {}, OURS, false, None), Need::Nothing);
-        for (field, value) in [("deletionPolicy", json!("Retain")), ("mode", json!("Audit")), ("suspend", json!(true))] {
+        for (field, value) in [("deletionPolicy", json!("Retain")), ("mode", json!("Audit")), ("suspend", json!(true))]
+        {
             assert_eq!(needs(|spec| spec[field] = value.clone(), &[], false, None), Need::Nothing, "{field}");
         }
         assert_eq!(needs(|spec| spec["serverRef"]["name"] = json!("none"), &[], false, None), Need::Nothing);

@@ -240,7 +240,10 @@ fn what_becomes_of_a_forward_or_move_is_told() {
         (|report| report.settled = false, "Ready=False:Progressing Reconciling=True:Progressing"),
         (|report| report.in_use = Some("x".into()), "Ready=False:IdentityInUse Reconciling=True:IdentityInUse"),
         (|report| report.circle = Some("x".into()), "Ready=False:MoveLoop Reconciling=True:MoveLoop"),
-        (|report| report.failure = Some("x".into()), "Ready=False:EnforcementFailed Reconciling=True:EnforcementFailed"),
+        (
+            |report| report.failure = Some("x".into()),
+            "Ready=False:EnforcementFailed Reconciling=True:EnforcementFailed",
+        ),
         (|report| report.undone = true, "Ready=False:UndoneByOthers Reconciling=True:UndoneByOthers"),
         (
             |report| report.transfer = Arc::new(Transfer::movement(ObjectName::new("a", "p"), &a_move()).unwrap()),

@@ -4,7 +4,13 @@ use super::*;
 use crate::api::FORWARD_FINALIZER;
 
 /// Puts a forward with these finalizers, maybe deleted.
-fn put_forward(index: &mut Index, generation: i64, finalizers: &[&str], deleted: bool, change: impl FnOnce(&mut Value)) {
+fn put_forward(
+    index: &mut Index,
+    generation: i64,
+    finalizers: &[&str],
+    deleted: bool,
+    change: impl FnOnce(&mut Value),
+) {
     let mut object = object("livekit/f", generation, forward("overflow"));
     object["metadata"]["finalizers"] = json!(finalizers);
     if deleted {
