@@ -103,10 +103,8 @@ async fn deletion_ends_within_a_minute_though_livekit_is_down() {
     stage.bring("").await;
     stage.wait("pfwd", "overflow", "Ready").await;
     stage.livekit.kill().await;
-    let anna = "hall-1";
     stage.kubectl(&["annotate", "pfwd", "overflow", "usher.dev/reconcile-requested-at=now"]).await;
     stage.wait_ready("pfwd", "overflow", "False", "ServerUnreachable").await;
-    assert!(stage.livekit.try_api("ListParticipants", serde_json::json!({"room": anna})).await.is_err());
     let took = stage.delete_forward().await;
     assert!(took < Duration::from_secs(60), "{took:?}");
 }

@@ -65,6 +65,23 @@ async fn nobody_is_moved_onto_their_own_identity() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_does_not_stand_in_the_way() {
+    let livekit = lobby_of([admitted("anna")]);
+    livekit.add("hall", Participant { forwarded: true, ..guest("anna") });
+    let stage = moving(livekit, [movement("m", ADMIT)]).await;
+    stage.pass_secs(30).await;
+    assert_eq!((stage.livekit.who("lobby"), stage.livekit.who("hall")), (vec![], vec!["anna".to_owned()]));
+    // Where the server thinks otherwise, that is told and not tried all the time.
+    stage.livekit.fail("move", 1_000, refused());
+    stage.livekit.add("hall", Participant { forwarded: true, ..guest("bert") });
+    stage.join("lobby", admitted("bert")).await;
+    stage.pass_secs(200).await;
+    let said = stage.livekit.said();
+    assert_eq!(count(&said, "move lobby/bert"), 1);
+    assert!(count(&said, "get hall/bert") <= 2, "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn self_asserted_attributes_admit_nobody() {
     let mut anna = admitted("anna");
     anna.permission.can_update_metadata = true;

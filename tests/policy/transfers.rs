@@ -1,6 +1,6 @@
 //! Forwards and moves: whom they take, in what order, and whose copies are whose.
 
-use std::sync::Arc;
+use std::{slice::from_ref, sync::Arc};
 
 use usher::{
     api::State,
@@ -193,14 +193,14 @@ fn retired(members: &[TransferMember], former: &[Arc<Transfer>], sources: &[(&st
 fn a_forward_owns_the_copies_whose_identity_is_in_its_source_rooms() {
     let hosts = forward("f", &HOSTS.replace("[b, c]", "[a]"));
     let (plain, host) = (alice(), alice_as("role", "host"));
-    assert_eq!(retired(&[hosts.clone()], &[], &[("stage", &plain)]).as_deref(), Some("f"));
-    assert_eq!(retired(&[hosts.clone()], &[], &[("stage", &host)]), None);
-    assert_eq!(retired(&[hosts.clone()], &[], &[("stage", &plain), ("st-2", &host)]), None);
+    assert_eq!(retired(from_ref(&hosts), &[], &[("stage", &plain)]).as_deref(), Some("f"));
+    assert_eq!(retired(from_ref(&hosts), &[], &[("stage", &host)]), None);
+    assert_eq!(retired(from_ref(&hosts), &[], &[("stage", &plain), ("st-2", &host)]), None);
     // Somewhere else, or nowhere: it is somebody else's, or LiveKit ends it.
-    assert_eq!(retired(&[hosts.clone()], &[], &[("elsewhere", &plain)]), None);
-    assert_eq!(retired(&[hosts.clone()], &[], &[]), None);
+    assert_eq!(retired(from_ref(&hosts), &[], &[("elsewhere", &plain)]), None);
+    assert_eq!(retired(from_ref(&hosts), &[], &[]), None);
     // A copy is no source where copies are not named.
-    assert_eq!(retired(&[hosts.clone()], &[], &[("stage", &copy())]), None);
+    assert_eq!(retired(from_ref(&hosts), &[], &[("stage", &copy())]), None);
     let including = "source: {rooms: [{exact: stage}], match: {include: [Forwarded], identities: [{exact: bob}]}}\n\
                      destinationRooms: [a]";
     assert_eq!(retired(&[forward("f", including)], &[], &[("stage", &copy())]).as_deref(), Some("f"));
@@ -226,7 +226,7 @@ fn ended_and_earlier_versions_own_their_copies_until_those_are_gone() {
     ending.ending = true;
     assert_eq!(retired(&[ending], &[], &[("stage", &plain)]).as_deref(), Some("f"));
     let (before, after) = (forward("f", ALL), forward("f", &ALL.replace("[a, b]", "[b]")));
-    assert_eq!(retired(&[after.clone()], &[], &[("stage", &plain)]), None);
+    assert_eq!(retired(from_ref(&after), &[], &[("stage", &plain)]), None);
     assert_eq!(retired(&[after], &[Arc::clone(&before.transfer)], &[("stage", &plain)]).as_deref(), Some("f"));
     assert_eq!(retired(&[forward("f", ALL)], &[before.transfer], &[("stage", &plain)]), None);
 }

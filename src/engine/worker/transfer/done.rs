@@ -88,7 +88,7 @@ impl<S: RoomService> Worker<S> {
         }
         match result {
             Ok(Answer::Participant(participant)) => {
-                passage.vacant = None;
+                passage.clear = participant.forwarded.then_some(begun);
                 passage.failure = None;
                 if let Some(room) = destination.and_then(|name| self.rooms.get_mut(&name)) {
                     room.observed(*participant, begun, now);
@@ -98,7 +98,7 @@ impl<S: RoomService> Worker<S> {
                 }
             }
             Ok(_) => {}
-            Err(trouble) if trouble.class() == Class::Gone => passage.vacant = Some(begun),
+            Err(trouble) if trouble.class() == Class::Gone => passage.clear = Some(begun),
             Err(trouble) => passage.failure = Some(failed(passage.failure.as_ref(), &trouble, now)),
         }
     }
@@ -144,7 +144,7 @@ impl<S: RoomService> Worker<S> {
         let now = Instant::now();
         let passage = self.transfers.passages.entry(passage_of(key, to)).or_default();
         passage.busy.take_if(|awaited| *awaited == ticket);
-        passage.vacant = None;
+        passage.clear = None;
         match result {
             Ok(_) => {
                 passage.failure = None;

@@ -55,8 +55,8 @@ pub(super) struct Transfers {
 struct Passage {
     /// The request that is under way.
     busy: Option<Ticket>,
-    /// When a look began that found nobody of the identity there.
-    vacant: Option<Instant>,
+    /// When a look began that found nobody of the identity there, or a copy.
+    clear: Option<Instant>,
     /// How often it was brought there.
     corrections: Corrections,
     /// When it was last brought there.
@@ -129,7 +129,7 @@ impl Transfers {
         self.movement = Ability::default();
         for passage in self.passages.values_mut() {
             passage.busy = None;
-            passage.vacant = None;
+            passage.clear = None;
             passage.failure = None;
         }
         self.retiring.clear();

@@ -90,7 +90,7 @@ impl<S: RoomService> Worker<S> {
         }
         let passage = Key { room: Arc::clone(to), identity: Arc::clone(&key.identity) };
         let known = self.transfers.passages.get(&passage);
-        let vacant = known.and_then(|known| known.vacant);
+        let clear = known.and_then(|known| known.clear);
         if let Some(known) = known {
             if known.busy.is_some() {
                 return None;
@@ -107,7 +107,7 @@ impl<S: RoomService> Worker<S> {
         }
         let listed = self.rooms.get(to).and_then(|room| room.listed);
         let seen_at = |seen: Instant, within| instant.saturating_duration_since(seen) <= within;
-        if !vacant.is_some_and(|seen| seen_at(seen, KNOWN)) && !listed.is_some_and(|seen| seen_at(seen, FRESH)) {
+        if !clear.is_some_and(|seen| seen_at(seen, KNOWN)) && !listed.is_some_and(|seen| seen_at(seen, FRESH)) {
             return self.check(key, to, urgency);
         }
         let record = self.record(key)?;

@@ -137,7 +137,7 @@ impl<S: RoomService> Worker<S> {
         self.transfers.passages.retain(|_, passage| {
             let is_old = |at: Option<Instant>| at.is_none_or(|at| now.saturating_duration_since(at) > OLD);
             let fails = passage.failure.as_ref().is_some_and(|failure| failure.until + OLD > now);
-            passage.busy.is_some() || fails || !is_old(passage.made) || !is_old(passage.vacant)
+            passage.busy.is_some() || fails || !is_old(passage.made) || !is_old(passage.clear)
         });
         let gone: Vec<Key> = (self.transfers.retiring.keys())
             .filter(|key| self.retired_by(&key.room, &key.identity).is_none())
