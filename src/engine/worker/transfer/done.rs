@@ -150,7 +150,8 @@ impl<S: RoomService> Worker<S> {
                 passage.failure = None;
                 passage.made = Some(now);
                 if let Some(name) = self.govern(to) {
-                    if self.rooms.get(&name).is_some_and(|room| room.listed.is_none()) {
+                    let is_new = self.rooms.get(&name).is_some_and(|room| room.listed.is_none());
+                    if is_new && self.role.leads() {
                         self.list_room_soon(&name, Urgency::Change);
                     }
                     self.meet(&name, Arc::clone(&key.identity), String::new(), None, now);

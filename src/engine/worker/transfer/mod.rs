@@ -135,6 +135,15 @@ impl Transfers {
         self.retiring.clear();
     }
 
+    /// This replica becomes the holder, or a follower: what it has found out as the other counts no more.
+    pub(super) fn turn(&mut self, now: Instant) {
+        self.retiring.clear();
+        for arrival in self.arrivals.values_mut() {
+            *arrival =
+                Arrival { transfer: Arc::clone(&arrival.transfer), at: now, seen: None, settled: false, ..*arrival };
+        }
+    }
+
     /// What the server can do.
     pub(super) fn features(&self) -> Features {
         Features { forward: self.forward.feature, move_: self.movement.feature, ..Features::default() }
@@ -227,7 +236,7 @@ impl<S: RoomService> Worker<S> {
     /// Takes in other forwards and moves.
     pub(super) fn take_transfers(&mut self, before: &TransferSet) {
         let ended = self.transfers.arrived(&self.view.transfers, Instant::now());
-        if before.is_empty() && self.view.transfers.is_empty() {
+        if before.is_empty() && self.view.transfers.is_empty() || !self.role.leads() {
             return;
         }
         // Whose copies are to go must be known as it is now.

@@ -131,14 +131,24 @@ impl<S: RoomService> Worker<S> {
         self.is_retired(ending, at) && former.into_iter().all(|(former, at)| self.is_retired(former, *at))
     }
 
-    /// Forgets what is over.
-    fn tidy_transfers(&mut self) {
+    /// Forgets what was done long ago, and the stops of those who are no more.
+    pub(in crate::engine::worker) fn sweep_transfers(&mut self) {
         let now = Instant::now();
         self.transfers.passages.retain(|_, passage| {
             let is_old = |at: Option<Instant>| at.is_none_or(|at| now.saturating_duration_since(at) > OLD);
             let fails = passage.failure.as_ref().is_some_and(|failure| failure.until + OLD > now);
             passage.busy.is_some() || fails || !is_old(passage.made) || !is_old(passage.clear)
         });
+        let (rooms, exits) = (&self.rooms, &self.transfers.exits);
+        let there = |identity: &str| {
+            exits.iter().filter_map(|exit| rooms.get(exit)).any(|room| room.records.contains_key(identity))
+        };
+        self.transfers.journeys.retain(there);
+    }
+
+    /// Forgets what is over.
+    fn tidy_transfers(&mut self) {
+        self.sweep_transfers();
         let gone: Vec<Key> = (self.transfers.retiring.keys())
             .filter(|key| self.retired_by(&key.room, &key.identity).is_none())
             .cloned()
@@ -146,12 +156,6 @@ impl<S: RoomService> Worker<S> {
         for key in gone {
             self.transfers.retiring.remove(&key);
         }
-        let rooms = &self.rooms;
-        let exits = &self.transfers.exits;
-        let there = |identity: &str| {
-            exits.iter().filter_map(|exit| rooms.get(exit)).any(|room| room.records.contains_key(identity))
-        };
-        self.transfers.journeys.retain(there);
         let over: Vec<Arc<Transfer>> = (self.transfers.former.iter())
             .filter(|(former, at)| self.is_retired(former, *at))
             .map(|(former, _)| Arc::clone(former))
