@@ -16,9 +16,11 @@ use crate::{
     policy::{Participant, Presence, Transfer, Transport, Way, Ways, retired_by},
 };
 
-/// What else than the participant itself has to be known before it is brought elsewhere, or its copy is ended, is asked
-/// for before the participant is: it may be as old as two answers of a slow server.
+/// The source of a copy that is to be ended is asked for before the copy is: what is known of it may be as old as two
+/// answers of a slow server.
 const KNOWN: Duration = Duration::from_secs(10);
+/// Nobody else of the identity was in the destination so short a time ago: long enough for a look at the source since.
+const CLEAR: Duration = Duration::from_secs(4);
 /// A copy is ended at most once in this time.
 const ENDED: Duration = Duration::from_secs(1);
 
@@ -105,9 +107,10 @@ impl<S: RoomService> Worker<S> {
                 return None;
             }
         }
-        let listed = self.rooms.get(to).and_then(|room| room.listed);
+        // A listing that shows nobody may be wrong.
+        let listed = self.rooms.get(to).filter(|room| !room.records.is_empty()).and_then(|room| room.listed);
         let seen_at = |seen: Instant, within| instant.saturating_duration_since(seen) <= within;
-        if !clear.is_some_and(|seen| seen_at(seen, KNOWN)) && !listed.is_some_and(|seen| seen_at(seen, FRESH)) {
+        if !clear.is_some_and(|seen| seen_at(seen, CLEAR)) && !listed.is_some_and(|seen| seen_at(seen, FRESH)) {
             return self.check(key, to, urgency);
         }
         let record = self.record(key)?;
