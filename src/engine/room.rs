@@ -41,6 +41,8 @@ pub(super) struct Room {
     departed: Departed,
     /// When the last successful listing began.
     pub(super) listed: Option<Instant>,
+    /// When the last successful listing began, if it showed anybody: one that shows nobody may be wrong.
+    pub(super) showed_somebody: Option<Instant>,
     /// When somebody last asked for a listing.
     pub(super) asked: Instant,
     /// The listing that is under way.
@@ -138,6 +140,7 @@ impl Room {
             removals: HashMap::new(),
             departed: Departed::default(),
             listed: None,
+            showed_somebody: None,
             asked: now,
             listing: None,
             again: None,
@@ -236,6 +239,7 @@ impl Room {
         }
         self.records.retain(|_, record| record.missed < MISSED);
         self.listed = Some(begun);
+        self.showed_somebody = (!shown.is_empty()).then_some(begun);
         self.failure = None;
         self.looks = Looks { since: now, count: 0 };
         shown

@@ -6,6 +6,7 @@ mod away;
 mod budget;
 mod damping;
 mod failures;
+mod forward_chaos;
 mod forwards;
 mod freshness;
 mod joins;

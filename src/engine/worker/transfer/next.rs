@@ -107,8 +107,9 @@ impl<S: RoomService> Worker<S> {
                 return None;
             }
         }
-        // A listing that shows nobody may be wrong.
-        let listed = self.rooms.get(to).filter(|room| !room.records.is_empty()).and_then(|room| room.listed);
+        // Whom the last listing lacked, though they were there before, may be there still.
+        let is_absent = self.presence(to, &key.identity) == Presence::Absent;
+        let listed = self.rooms.get(to).filter(|_| is_absent).and_then(|room| room.showed_somebody);
         let seen_at = |seen: Instant, within| instant.saturating_duration_since(seen) <= within;
         if !clear.is_some_and(|seen| seen_at(seen, CLEAR)) && !listed.is_some_and(|seen| seen_at(seen, FRESH)) {
             return self.check(key, to, urgency);
