@@ -43,3 +43,6 @@ pub const VERSION: &str = "v1alpha1";
 /// Annotation that forces a resync now; its last seen value is copied to `status.lastHandledReconcileAt`.
 /// The convention is Flux's (`reconcile.fluxcd.io/requestedAt`).
 pub const RECONCILE_REQUESTED_AT: &str = "usher.dev/reconcile-requested-at";
+
+/// The finalizer of a ParticipantForward with deletionPolicy Stop, so that its copies are ended before it is gone.
+pub const FORWARD_FINALIZER: &str = "usher.dev/forward";

@@ -19,8 +19,8 @@ use crate::{
 
 /// How long everything may take to end after SIGTERM. Kubernetes waits 30 s before it kills.
 const GRACE: Duration = Duration::from_secs(10);
-/// Removals that may wait to be told of by an Event. More of them would be noise.
-const UNTOLD_REMOVALS: usize = 256;
+/// Removals, forwards and moves that may wait to be told of by an Event. More of them would be noise.
+const UNTOLD_DEEDS: usize = 256;
 
 /// Run the operator.
 ///
@@ -109,7 +109,7 @@ impl Run {
         let namespace = self.lease_namespace.unwrap_or_else(|| config.default_namespace.clone());
         let client = kubernetes::client(config).context("cannot make a client for the cluster")?;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), namespaces = ?self.namespaces, "started");
-        let (removed, removals) = mpsc::channel(UNTOLD_REMOVALS);
+        let (done, deeds) = mpsc::channel(UNTOLD_DEEDS);
         let (election, leadership) = if self.leader_elect {
             let (sender, leadership) = Leadership::elected();
             let candidacy = lease::Candidacy { namespace, name: self.lease_name, identity: lease::identity() };
@@ -123,10 +123,10 @@ impl Run {
             }
             (None, Leadership::alone())
         };
-        let engine = Engine::new(catalogs, reporting, routes, Arc::clone(&metrics)).telling(removed);
+        let engine = Engine::new(catalogs, reporting, routes, Arc::clone(&metrics)).telling(done);
         let engine = tokio::spawn(engine.led_by(leadership.clone()).run(stop.clone()));
         let options = kubernetes::Options { namespaces: self.namespaces, replicas: self.replicas };
-        let wires = kubernetes::Wires { catalog, reports, removals, leadership, stop, readiness, metrics };
+        let wires = kubernetes::Wires { catalog, reports, deeds, leadership, stop, readiness, metrics };
         let mut operator = tokio::spawn(kubernetes::run(options, client, wires));
 
         let ended = tokio::select! {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     livekit::{Class, Error},
-    policy::{Action, Participant},
+    policy::{Action, Participant, Transfer, Way},
 };
 
 /// One request.
@@ -27,6 +27,21 @@ pub(super) enum Request {
     Look(Key),
     /// Whatever the action is.
     Act(Key, Action),
+    /// A step on the way to another room, of a participant or of its copy.
+    Transfer(Key, Step),
+}
+
+/// A step on the way to another room.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// GetParticipant: whether the identity is in the destination already.
+    Check(Arc<str>),
+    /// ForwardParticipant, for this forward.
+    Forward(Arc<str>, Arc<Transfer>),
+    /// MoveParticipant.
+    Move(Arc<str>, Way),
+    /// RemoveParticipant, of a copy that this forward owned.
+    Retire(Arc<Transfer>),
 }
 
 /// Tells one request from another. Whoever waits for an answer keeps the ticket, so that what comes back for somebody
@@ -93,6 +108,8 @@ pub(super) enum Answer {
     Removed,
     /// Whether there still is such a track.
     Muted(bool),
+    /// Forwarded, or moved.
+    Transferred,
 }
 
 impl Request {
@@ -123,6 +140,13 @@ impl Request {
                 Action::Mute { track, muted, .. } => {
                     service.mute(room, identity, track, *muted).await.map(Answer::Muted)
                 }
+            },
+            Self::Transfer(Key { room, identity }, step) => match step {
+                Step::Check(to) => service.participant(to, identity).await.map(Box::new).map(Answer::Participant),
+                Step::Forward(to, _) => service.forward(room, identity, to).await.map(|()| Answer::Transferred),
+                Step::Move(to, _) => service.move_to(room, identity, to).await.map(|()| Answer::Transferred),
+                // Whoever a copy is of keeps its tokens.
+                Step::Retire(_) => service.remove(room, identity, false).await.map(|()| Answer::Removed),
             },
         }
     }

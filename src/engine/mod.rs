@@ -28,7 +28,9 @@ pub use leader::{Leadership, LeadershipSender, Role};
 pub use queue::Urgency;
 pub use service::RoomService;
 pub use supervisor::{Engine, Overloaded, Route, Routes};
-pub use view::{Catalog, Health, Limits, PolicyReport, Rate, Removal, Reports, Server, ServerReport, ServerView};
+pub use view::{
+    Catalog, Deed, Done, Health, Limits, PolicyReport, Rate, Reports, Server, ServerReport, ServerView, TransferReport,
+};
 
 /// Waits until somebody says stop, or nobody is left who could.
 pub(crate) async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {

@@ -36,6 +36,8 @@ impl Urgency {
 pub enum Work {
     /// Plan for a participant, and act.
     Participant(Key),
+    /// See whether a copy is to go.
+    Retire(Key),
     /// Ask LiveKit for a session that a webhook told of and that is not known yet.
     Meet(Key),
     /// List a room.

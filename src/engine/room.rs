@@ -14,7 +14,7 @@ use super::{
     queue::Urgency,
     record::{Failure, Record},
 };
-use crate::policy::{Line, OnceKey, Participant};
+use crate::policy::{Line, OnceKey, Participant, Ways};
 
 /// Whoever is missing from so many listings in a row has left. One listing may be wrong.
 const MISSED: u8 = 2;
@@ -30,6 +30,8 @@ pub(super) struct Room {
     pub(super) name: Arc<str>,
     /// What holds in it.
     pub(super) line: Arc<Line>,
+    /// The forwards and moves that concern it.
+    pub(super) ways: Option<Arc<Ways>>,
     /// Who is in it, by identity.
     pub(super) records: HashMap<Arc<str>, Record>,
     /// Sessions that a webhook told of and that are still to be asked for, by identity.
@@ -39,6 +41,8 @@ pub(super) struct Room {
     departed: Departed,
     /// When the last successful listing began.
     pub(super) listed: Option<Instant>,
+    /// When the last successful listing began, if it showed anybody: one that shows nobody may be wrong.
+    pub(super) showed_somebody: Option<Instant>,
     /// When somebody last asked for a listing.
     pub(super) asked: Instant,
     /// The listing that is under way.
@@ -130,11 +134,13 @@ impl Room {
         Self {
             name,
             line,
+            ways: None,
             records: HashMap::new(),
             strangers: HashMap::new(),
             removals: HashMap::new(),
             departed: Departed::default(),
             listed: None,
+            showed_somebody: None,
             asked: now,
             listing: None,
             again: None,
@@ -233,6 +239,7 @@ impl Room {
         }
         self.records.retain(|_, record| record.missed < MISSED);
         self.listed = Some(begun);
+        self.showed_somebody = (!shown.is_empty()).then_some(begun);
         self.failure = None;
         self.looks = Looks { since: now, count: 0 };
         shown

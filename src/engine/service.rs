@@ -41,6 +41,12 @@ pub trait RoomService: Send + Sync + 'static {
         track: &str,
         muted: bool,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Forwards a participant to another room.
+    fn forward(&self, room: &str, identity: &str, destination: &str) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Moves a participant to another room.
+    fn move_to(&self, room: &str, identity: &str, destination: &str) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// LiveKit over the network, or a simulated one in this process.
@@ -80,6 +86,14 @@ impl<C: Calls> RoomService for C {
 
     async fn mute(&self, room: &str, identity: &str, track: &str, muted: bool) -> Result<bool, Error> {
         Ok(self.mute_published_track(room, identity, track, muted).await?.is_some())
+    }
+
+    async fn forward(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
+        self.forward_participant(room, identity, destination).await
+    }
+
+    async fn move_to(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
+        self.move_participant(room, identity, destination).await
     }
 }
 

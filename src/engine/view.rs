@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     api::{Features, Sample},
     livekit::webhook::Verifier,
-    policy::{ObjectName, Policy, PolicySet, RuleName},
+    policy::{ObjectName, Policy, PolicySet, RuleName, Transfer, TransferId, TransferSet},
 };
 
 /// Every server that may be worked on. There is none of it before all initial lists of objects are complete: nothing
@@ -41,6 +41,8 @@ pub struct ServerView<S> {
     pub service: Arc<S>,
     /// Everything that governs its rooms.
     pub policies: Arc<PolicySet>,
+    /// The forwards and moves between its rooms.
+    pub transfers: Arc<TransferSet>,
     /// How often a governed room is listed even when no webhook arrives.
     pub resync_interval: Duration,
     /// How much may be asked of the server.
@@ -69,15 +71,26 @@ pub struct Rate {
     pub burst: std::num::NonZeroU32,
 }
 
-/// A participant has been removed from a room: what people want to be told of one by one.
+/// What has been done to a participant and people want to be told of one by one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Removal {
-    /// The room.
+pub struct Deed {
+    /// The room that the participant was in.
     pub room: Arc<str>,
     /// Who.
     pub identity: Arc<str>,
-    /// The rule that wanted it.
-    pub by: RuleName,
+    /// What was done, and who wanted it.
+    pub what: Done,
+}
+
+/// What has been done, and who wanted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// It was removed, by a rule.
+    Removed(RuleName),
+    /// A copy of another participant was removed.
+    Retired(TransferId),
+    /// It was forwarded or moved to another room.
+    Brought(TransferId, Arc<str>),
 }
 
 /// What the engine knows of every server it works on.
@@ -100,6 +113,8 @@ pub struct ServerReport {
     pub resync_done: u64,
     /// The policies of the view.
     pub policies: BTreeMap<ObjectName, PolicyReport>,
+    /// The forwards and moves of the view.
+    pub transfers: BTreeMap<TransferId, TransferReport>,
 }
 
 /// Whether a server answers.
@@ -160,5 +175,52 @@ impl PartialEq for PolicyReport {
             && self.overridden_by == other.overridden_by
             && self.failure == other.failure
             && self.samples == other.samples
+    }
+}
+
+/// What the engine knows of a forward or a move.
+#[derive(Clone, Debug)]
+pub struct TransferReport {
+    /// The version that this is about: compare by address.
+    pub transfer: Arc<Transfer>,
+    /// Since this version came, every room has been looked at, and what it wanted has been done or has failed.
+    pub settled: bool,
+    /// Of a forward that is being deleted: none of its copies is left.
+    pub retired: bool,
+    /// Source rooms in session.
+    pub rooms: u32,
+    /// Participants that it takes.
+    pub participants: u32,
+    /// Of those, the ones that are where it wants them.
+    pub compliant: u32,
+    /// Of those, the ones for which something is still to be done.
+    pub pending: u32,
+    /// Of those, the ones that cannot be brought there.
+    pub failed: u32,
+    /// In Audit: what would be done, one for each destination.
+    pub violations: u32,
+    /// An identity that is in a destination otherwise than as a copy, in words.
+    pub in_use: Option<String>,
+    /// A circle of moves that it is part of, in words.
+    pub circle: Option<String>,
+    /// Somebody ends its copies again and again.
+    pub undone: bool,
+    /// Why something failed.
+    pub failure: Option<String>,
+    /// What is not as declared: at most 20, sorted.
+    pub samples: Vec<Sample>,
+}
+
+impl PartialEq for TransferReport {
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |report: &Self| {
+            (
+                Arc::as_ptr(&report.transfer),
+                (report.settled, report.retired, report.undone),
+                [report.rooms, report.participants, report.compliant, report.pending, report.failed, report.violations],
+            )
+        };
+        let words = |report: &Self| [&report.in_use, &report.circle, &report.failure].map(Clone::clone);
+        facts(self) == facts(other) && words(self) == words(other) && self.samples == other.samples
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Hub {
     pub changed: Notify,
     /// A status may have to be written: an object was seen, or the verdicts are new.
     pub look: Notify,
+    /// A finalizer may have to be put on or taken off, for the same reasons.
+    pub tend: Notify,
 }
 
 /// A task has panicked with the index in its hands, so that nobody knows what is in it.
@@ -32,7 +34,7 @@ pub struct Poisoned;
 
 impl Hub {
     pub fn new(index: Index) -> Self {
-        Self { index: Mutex::new(index), changed: Notify::new(), look: Notify::new() }
+        Self { index: Mutex::new(index), changed: Notify::new(), look: Notify::new(), tend: Notify::new() }
     }
 
     /// The index. Where a task has panicked with it, this panics as well: nothing is done on what is not known.
@@ -59,7 +61,13 @@ impl Hub {
     /// The same where a status is concerned too, whether or not anything else is.
     fn see(&self, change: impl FnOnce(&mut Index) -> bool) {
         self.change(change);
+        self.look_again();
+    }
+
+    /// Tells that objects or what is said of them may have changed.
+    pub fn look_again(&self) {
         self.look.notify_one();
+        self.tend.notify_one();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Debug};
 
-use kube::{Resource, core::NamespaceResourceScope};
+use kube::{Resource, api::ApiResource, core::NamespaceResourceScope};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::index::{Meaning, ServerMeaning, Subject};
@@ -39,6 +39,17 @@ impl Kind {
             Self::Policy => "RoomPolicy",
             Self::Forward => "ParticipantForward",
             Self::Move => "ParticipantMove",
+        }
+    }
+
+    /// The same for a client.
+    #[must_use]
+    pub fn resource(self) -> ApiResource {
+        match self {
+            Self::Server => ApiResource::erase::<LiveKitServer>(&()),
+            Self::Policy => ApiResource::erase::<RoomPolicy>(&()),
+            Self::Forward => ApiResource::erase::<ParticipantForward>(&()),
+            Self::Move => ApiResource::erase::<ParticipantMove>(&()),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! lists are complete.
 
 mod decoded;
+mod finalizer;
 mod hub;
 mod index;
 mod kind;
@@ -42,7 +43,7 @@ use self::{
 };
 use crate::{
     api::{LiveKitServer, ParticipantForward, ParticipantMove, RoomPolicy},
-    engine::{Leadership, Removal, Reports},
+    engine::{Deed, Leadership, Reports},
     metrics::Metrics,
 };
 
@@ -123,8 +124,8 @@ pub struct Wires {
     pub catalog: CatalogSender,
     /// What the engine says.
     pub reports: Receiver<Reports>,
-    /// Whom the engine removes.
-    pub removals: mpsc::Receiver<Removal>,
+    /// What the engine does to participants.
+    pub deeds: mpsc::Receiver<Deed>,
     /// Whether this replica writes status.
     pub leadership: Leadership,
     /// Whether to stop.
@@ -142,7 +143,7 @@ pub struct Wires {
 /// # Errors
 /// A panic in the middle of a change of what is known: see [`Error::Poisoned`].
 pub async fn run(options: Options, client: Client, wires: Wires) -> Result<(), Error> {
-    let Wires { catalog, reports, removals, leadership, mut stop, readiness, metrics } = wires;
+    let Wires { catalog, reports, deeds, leadership, mut stop, readiness, metrics } = wires;
     let scopes = if options.namespaces.is_empty() {
         vec![Scope::Cluster]
     } else {
@@ -167,7 +168,15 @@ pub async fn run(options: Options, client: Client, wires: Wires) -> Result<(), E
         let (hub, client, metrics, ready) = (hub.clone(), client.clone(), metrics.clone(), readiness.0.clone());
         move || publish::publish(hub.clone(), client.clone(), catalog.clone(), ready.clone(), metrics.clone())
     });
-    tasks.spawn(status::tell_removals(hub.clone(), client.clone(), removals));
+    tasks.spawn(status::tell_deeds(hub.clone(), client.clone(), deeds));
+    start.task(&mut tasks, "finalizers", {
+        let (hub, client) = (hub.clone(), client.clone());
+        let (reports, leadership, published) = (reports.clone(), leadership.clone(), readiness.subscribe());
+        move || {
+            let (reports, leadership, published) = (reports.clone(), leadership.clone(), published.clone());
+            finalizer::tend(hub.clone(), client.clone(), reports, leadership, published)
+        }
+    });
     start.task(&mut tasks, "status", {
         let (hub, client, metrics) = (hub.clone(), client.clone(), metrics.clone());
         let published = readiness.subscribe();

@@ -73,7 +73,7 @@ pub(super) async fn publish(
             !same
         });
         ready.send_if_modified(|ready| !std::mem::replace(ready, true));
-        hub.look.notify_one();
+        hub.look_again();
     }
 }
 

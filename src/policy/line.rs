@@ -91,7 +91,7 @@ impl Reach {
         }
     }
 
-    fn place(&self, room: &str, priority: i32, name: &ObjectName) -> Option<Place> {
+    pub(super) fn place(&self, room: &str, priority: i32, name: &ObjectName) -> Option<Place> {
         let priority = Reverse(priority.min(self.limit_in(room)?));
         Some(Place { priority, foreign: matches!(self, Self::Granted(_)), name: name.clone() })
     }
@@ -169,8 +169,8 @@ pub struct Standing {
     pub policy: Arc<Policy>,
 }
 
-/// What holds in one room.
-#[derive(Debug)]
+/// What holds in one room; by default nothing.
+#[derive(Debug, Default)]
 pub struct Line {
     /// The enforced policies, in order.
     pub enforced: Vec<Standing>,
@@ -203,9 +203,9 @@ impl Line {
     }
 }
 
-/// Finds the policies that may match a room without asking each.
+/// Finds the objects that may match a room without asking each.
 #[derive(Debug, Default)]
-struct Index {
+pub(super) struct Index {
     exact: HashMap<Box<str>, Vec<usize>>,
     /// By what the names of their rooms begin with.
     stems: HashMap<Box<str>, Vec<usize>>,
@@ -214,7 +214,7 @@ struct Index {
 }
 
 impl Index {
-    fn add(&mut self, number: usize, rooms: &Patterns) {
+    pub(super) fn add(&mut self, number: usize, rooms: &Patterns) {
         for room in rooms.exact() {
             self.exact.entry(room.into()).or_default().push(number);
         }
@@ -226,7 +226,7 @@ impl Index {
         }
     }
 
-    fn candidates(&self, room: &str) -> Vec<usize> {
+    pub(super) fn candidates(&self, room: &str) -> Vec<usize> {
         let stems = self.lengths.iter().filter_map(|length| self.stems.get(room.get(..*length)?));
         let mut found: Vec<usize> = self.exact.get(room).into_iter().chain(stems).flatten().copied().collect();
         found.sort_unstable();

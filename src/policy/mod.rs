@@ -4,10 +4,15 @@
 //! [`Line`]; a [`Resolver`] lets every matching rule of the line speak, and the first that speaks of a field decides
 //! it; [`plan`] compares that with what is seen and says what to do, in a safe order, with the reason of each step.
 //!
+//! Forwards and moves ([`Transfer`]) stand beside the line: a [`TransferSet`] finds those of a room, and [`Ways`] says
+//! what they want for a participant of it.
+//!
 //! Nothing here knows a Kubernetes client, HTTP, protobuf or a clock: time is an argument.
 
 mod action;
+mod copies;
 mod field;
+mod journey;
 mod line;
 mod participant;
 mod pattern;
@@ -19,9 +24,13 @@ mod scope;
 mod selector;
 mod session;
 mod tally;
+mod transfer;
+mod ways;
 
 pub use action::{Action, Because, Circumstances, Open, Plan, Update};
+pub use copies::{Presence, retired_by};
 pub use field::{Decision, Field, Flag, ObjectName, RuleName, Value};
+pub use journey::{Journeys, Stop};
 pub use line::{AuditedLine, Grant, Line, Member, Place, PolicySet, Reach, Standing, Unknown};
 pub use participant::{ALL_SOURCES, Media, Participant, Permission, Publishing, Sources, Track, number};
 pub use pattern::Patterns;
@@ -31,8 +40,10 @@ pub use resolve::{At, Part, Resolution, Resolver};
 pub use rule::{Effect, Mute, MuteState, OnceKey, Policy, Rule, Shape};
 pub use scope::{Guard, Scope};
 pub use selector::{Defaults, Matching, Selector};
-pub use session::Session;
+pub use session::{Corrections, Session};
 pub use tally::{PolicyTally, RoomTally};
+pub use transfer::{Transfer, TransferId, Transport};
+pub use ways::{TransferMember, TransferSet, Way, Ways, Wishes};
 
 /// The smaller of two that may not be.
 fn smaller<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {

@@ -1,6 +1,8 @@
 //! Whom something is about: a selector, its exceptions, and what a participant must not achieve by what it says of
 //! itself.
 
+use std::hash::Hasher;
+
 use jiff::Timestamp;
 
 use super::{
@@ -58,6 +60,19 @@ impl Scope {
     #[must_use]
     pub fn is_personal(&self) -> bool {
         self.selector.is_personal()
+    }
+
+    /// Whether forwarded copies can be in it.
+    #[must_use]
+    pub(super) fn sees_copies(&self) -> bool {
+        self.selector.sees_copies()
+    }
+
+    /// Feeds a hasher with all that it reads and that may change within a session.
+    pub(super) fn hash_selected(&self, participant: &Participant, hasher: &mut impl Hasher) {
+        for selector in std::iter::once(&self.selector).chain(&self.except) {
+            selector.hash_selected(participant, hasher);
+        }
     }
 
     /// Whether a participant is in it now, and when that changes by itself.

@@ -1,5 +1,7 @@
 //! Whom a rule is about.
 
+use std::hash::{Hash, Hasher};
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -125,6 +127,24 @@ impl Selector {
             && self.states == ANY_STATE
             && self.publishing.is_empty()
             && self.joined_for.is_none()
+    }
+
+    /// Whether it matches forwarded copies.
+    pub(super) fn sees_copies(&self) -> bool {
+        self.forwarded
+    }
+
+    /// Feeds a hasher with all that it reads and that may change within a session.
+    pub(super) fn hash_selected(&self, participant: &Participant, hasher: &mut impl Hasher) {
+        if self.reads_self_asserted() {
+            participant.permission.can_update_metadata.hash(hasher);
+        }
+        self.names.is_some().then_some(&participant.name).hash(hasher);
+        self.metadata.is_some().then_some(&participant.metadata).hash(hasher);
+        for test in &self.attributes {
+            participant.attributes.get(&*test.key).hash(hasher);
+        }
+        (!self.publishing.is_empty()).then(|| self.publishes(participant)).hash(hasher);
     }
 
     /// Whether it matches a participant now.

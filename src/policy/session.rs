@@ -42,8 +42,9 @@ pub struct Session {
     apart: bool,
 }
 
+/// How often something was put right of late, and whether that is to be left for a while because others undo it.
 #[derive(Clone, Debug, Default)]
-struct Corrections {
+pub struct Corrections {
     /// The latest, at most [`MANY`], oldest first.
     at: Vec<Timestamp>,
     pause: Duration,
@@ -63,7 +64,7 @@ impl Session {
     #[must_use]
     pub fn damped_until(&self, field: &Field, now: Timestamp) -> Option<Timestamp> {
         let (_, corrections) = self.corrections.iter().find(|(other, _)| other == field)?;
-        corrections.until.filter(|until| now < *until)
+        corrections.damped_until(now)
     }
 
     /// Whether a OncePerTrack effect has had its turn with a track.
@@ -158,7 +159,14 @@ impl Session {
 }
 
 impl Corrections {
-    fn add(&mut self, now: Timestamp) {
+    /// Until when it is left alone.
+    #[must_use]
+    pub fn damped_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.until.filter(|until| now < *until)
+    }
+
+    /// Notes that it was put right.
+    pub fn add(&mut self, now: Timestamp) {
         if self.at.len() == MANY {
             self.at.remove(0);
         }

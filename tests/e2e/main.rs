@@ -4,7 +4,9 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
 mod broken;
+mod cloud;
 mod fields;
+mod forwarding;
 mod joining;
 mod killed;
 mod kubectl;

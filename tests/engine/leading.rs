@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
-use usher::engine::{Leadership, LeadershipSender};
+use usher::{
+    engine::{Leadership, LeadershipSender},
+    policy::Participant,
+};
 
 use crate::support::{
-    Fault, LiveKit, MUTED_ONCE, NO_TROLL, QUIET, SEAT, Stage, count, guest, hall, microphone, policy, speaker,
-    unavailable,
+    Fault, LiveKit, MUTED_ONCE, NO_TROLL, QUIET, SEAT, Stage, count, forward, guest, hall, microphone, movement,
+    policy, speaker, unavailable,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -266,4 +269,41 @@ async fn a_frozen_follower_is_as_careful() {
     assert!(stage.livekit.said().is_empty());
     stage.pass_secs(2).await;
     assert_eq!(stage.livekit.writes(), ["update hall/anna permission"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_forwards_and_moves_who_joins_and_ends_no_copies() {
+    let livekit = LiveKit::default();
+    livekit.be_cloud();
+    livekit.add("stage", guest("anna"));
+    let transfers = || {
+        let hosts = "match: {attributes: [{key: role}]}";
+        vec![
+            forward("f", &format!("source: {{rooms: [{{exact: stage}}], {hosts}}}\ndestinationRooms: [overflow]")),
+            movement("m", "source: {rooms: [{exact: lobby}]}\ndestinationRoom: cellar"),
+        ]
+    };
+    let host = |identity: &str| Participant { attributes: [("role".into(), "host".into())].into(), ..guest(identity) };
+    livekit.add("overflow", Participant { forwarded: true, ..guest("anna") });
+    let (sender, leadership) = Leadership::elected();
+    let mut stage = Stage::led(Arc::new(livekit), QUIET, leadership, |view| view.transfers = transfers()).await;
+    assert!(stage.livekit.said().is_empty());
+    stage.join("stage", host("bert")).await;
+    stage.join("stage", guest("anna")).await;
+    stage.join("lobby", guest("carl")).await;
+    assert_eq!(stage.livekit.who("overflow"), ["[anna]", "[bert]"]);
+    assert_eq!((stage.livekit.who("lobby"), stage.livekit.who("cellar")), (vec![], vec!["carl".to_owned()]));
+    let said = stage.livekit.said();
+    assert_eq!((count(&said, "list"), count(&said, "rooms"), count(&said, "remove")), (0, 0, 0), "{said:?}");
+    // Other forwards are the holder's business, and so is what has to be listed.
+    stage.bring(transfers()).await;
+    stage.pass_secs(200).await;
+    assert!(stage.livekit.said().is_empty());
+    assert!(stage.reports.borrow().is_empty());
+    // Once it is the holder, the copy of whom no forward takes goes.
+    sender.hold_until(Instant::now() + DAY);
+    stage.pass_secs(5).await;
+    assert_eq!(stage.livekit.who("overflow"), ["[bert]"]);
+    let told = stage.report(|report| report.transfers.values().all(|one| one.settled)).await;
+    assert_eq!(told.transfers.values().map(|one| one.compliant).sum::<u32>(), 1);
 }

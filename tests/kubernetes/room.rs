@@ -63,8 +63,8 @@ impl Room {
         let wires = Wires {
             catalog,
             reports: reported,
-            // Nobody is removed here.
-            removals: tokio::sync::mpsc::channel(1).1,
+            // Nothing is done to anybody here.
+            deeds: tokio::sync::mpsc::channel(1).1,
             leadership,
             stop: stopped,
             readiness: readiness.clone(),
@@ -163,6 +163,7 @@ pub(crate) fn settled(catalog: &Catalog<Client>) -> Reports {
             resynced_at: None,
             resync_done: server.view.resync_request,
             policies,
+            transfers: BTreeMap::new(),
         }
     };
     catalog.servers.iter().map(|(name, server)| (name.clone(), Arc::new(of_server(server)))).collect()

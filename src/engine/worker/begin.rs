@@ -8,7 +8,7 @@ use super::Worker;
 use crate::{
     api::Feature,
     engine::{
-        act::{Request, same},
+        act::{Request, Step, same},
         pulse::Admission,
         queue::{Key, Urgency, Work},
         record::{FRESH, Failure, Noticed},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// So many participants of a room are asked for one by one at about the same time; for more it is less to list it.
-const LOOKS: usize = 4;
+pub(super) const LOOKS: usize = 4;
 
 impl<S: RoomService> Worker<S> {
     /// Begins as much work as may be begun.
@@ -78,6 +78,12 @@ impl<S: RoomService> Worker<S> {
                     self.send(urgency, request, work);
                 }
             }
+            Work::Retire(key) => {
+                let request = self.guarded(&key.room, |worker| worker.next_retirement(key));
+                if let Some(request) = request {
+                    self.send(urgency, request, work);
+                }
+            }
         }
     }
 
@@ -106,6 +112,7 @@ impl<S: RoomService> Worker<S> {
                     record.busy = Some(ticket);
                 }
             }
+            Request::Transfer(key, step) => self.transfers_begun(key, step, ticket),
         }
         self.running.spawn(request.send(ticket, urgency, Arc::clone(&self.view.service)));
     }
@@ -141,6 +148,8 @@ impl<S: RoomService> Worker<S> {
             now,
         };
         let plan = plan(&resolution, &record.participant, circumstances);
+        let may_stay = !plan.actions.iter().any(|action| matches!(action, Action::Remove { .. }));
+        let goes_anywhere = may_stay && room.ways.is_some();
         for (track, once) in plan.settled {
             record.session.set_done(&track, [once]);
         }
@@ -205,16 +214,16 @@ impl<S: RoomService> Worker<S> {
         if let Some(at) = retry {
             self.retry_at(key, at);
         }
-        request
+        match request {
+            None if goes_anywhere && !list => self.next_transfer(key, urgency),
+            request => request,
+        }
     }
 }
 
 impl Request {
-    /// Whether it does something, rather than look.
-    pub(super) fn action(&self) -> Option<&Action> {
-        match self {
-            Self::Act(_, action) => Some(action),
-            _ => None,
-        }
+    /// Whether LiveKit itself may wait for something before it answers.
+    pub(super) fn may_take_long(&self) -> bool {
+        matches!(self, Self::Act(_, Action::Mute { .. }) | Self::Transfer(_, Step::Forward(..) | Step::Move(..)))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         queue::{Key, Urgency},
         record::{Failure, Noticed},
         service::RoomService,
-        view::Removal,
+        view::{self, Deed},
     },
     livekit::{Class, Error, Feature},
     policy::{Action, Decision, ObjectName, Participant},
@@ -54,6 +54,9 @@ impl<S: RoomService> Worker<S> {
             Request::Act(key, action) => {
                 self.guarded(&key.room, |worker| worker.acted(&key, ticket, action, result, urgency, begun));
             }
+            Request::Transfer(key, step) => {
+                self.guarded(&key.room, |worker| worker.transferred(&key, ticket, step, result, urgency, begun));
+            }
         }
     }
 
@@ -61,10 +64,9 @@ impl<S: RoomService> Worker<S> {
         let now = Instant::now();
         let turn = match &done.result {
             Ok(_) => self.pulse.answered(done.begun, now),
-            // LiveKit looks for a participant to mute for three seconds: who allows less learns nothing of the server.
-            Err(Trouble::Error(Error::Timeout(_))) if matches!(done.request.action(), Some(Action::Mute { .. })) => {
-                Turn::None
-            }
+            // LiveKit looks for a participant to mute, forward or move for three seconds: who allows less learns nothing
+            // of the server.
+            Err(Trouble::Error(Error::Timeout(_))) if done.request.may_take_long() => Turn::None,
             Err(Trouble::Error(error)) if matches!(done.request, Request::Rooms) && is_strange(error) => {
                 self.pulse.strange(error, now)
             }
@@ -109,11 +111,13 @@ impl<S: RoomService> Worker<S> {
                     }
                 }
                 self.go_on_with(key.clone(), urgency);
+                self.stir(&key.room, Some(&key.identity));
             }
             Ok(_) => drop(room.strangers.remove(&key.identity)),
             Err(trouble) if trouble.class() == Class::Gone => {
                 let young = now.saturating_duration_since(stranger.heard) < YOUNG;
                 room.strangers.remove(&key.identity);
+                self.stir(&key.room, Some(&key.identity));
                 if young {
                     self.list_room_by(&key.room, now + GROW_UP);
                 }
@@ -176,7 +180,9 @@ impl<S: RoomService> Worker<S> {
         let (now, instant) = (self.clock.now(), Instant::now());
         if result.is_ok() {
             log(&self.view.server, key, &action);
-            self.tell(key, &action);
+            if let Action::Remove { why, .. } = &action {
+                self.tell(key, view::Done::Removed(why.by.clone()));
+            }
         }
         let unmutes = matches!(action, Action::Mute { muted: false, .. });
         if unmutes && result.is_ok() {
@@ -248,11 +254,10 @@ impl<S: RoomService> Worker<S> {
         }
     }
 
-    /// Tells of a removal, if anybody listens and has room for it.
-    fn tell(&self, key: &Key, action: &Action) {
-        if let (Some(removals), Action::Remove { why, .. }) = (&self.removals, action) {
-            let (room, identity) = (key.room.clone(), key.identity.clone());
-            let _ = removals.try_send(Removal { room, identity, by: why.by.clone() });
+    /// Tells of what was done to a participant, if anybody listens and has room for it.
+    pub(super) fn tell(&self, key: &Key, what: view::Done) {
+        if let Some(deeds) = &self.deeds {
+            let _ = deeds.try_send(Deed { room: key.room.clone(), identity: key.identity.clone(), what });
         }
     }
 
@@ -272,6 +277,7 @@ impl<S: RoomService> Worker<S> {
         if now.saturating_duration_since(record.met) < YOUNG {
             self.list_room_by(&key.room, now + GROW_UP);
         }
+        self.stir(&key.room, Some(&key.identity));
     }
 
     fn failed(&mut self, key: &Key, trouble: &Trouble, action: Option<Action>) {

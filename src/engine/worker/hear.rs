@@ -46,7 +46,10 @@ impl<S: RoomService> Worker<S> {
             What::Joined { participant, whole } => {
                 self.joined(&name, *participant, whole, created_at, received);
             }
-            What::Left { identity, sid } => room.left(&identity, &sid, received),
+            What::Left { identity, sid } => {
+                room.left(&identity, &sid, received);
+                self.stir(&name, Some(&identity));
+            }
             What::TrackPublished { identity, sid, track } => self.published(&name, &identity, sid, track, received),
             What::TrackUnpublished { identity, track } => {
                 if let Some(record) = room.records.get_mut(identity.as_str())
@@ -141,7 +144,14 @@ impl<S: RoomService> Worker<S> {
     }
 
     /// Asks for a session of which too little is known to act on.
-    fn meet(&mut self, name: &Arc<str>, identity: Arc<str>, sid: String, track: Option<String>, received: Instant) {
+    pub(super) fn meet(
+        &mut self,
+        name: &Arc<str>,
+        identity: Arc<str>,
+        sid: String,
+        track: Option<String>,
+        received: Instant,
+    ) {
         let Some(room) = self.rooms.get_mut(name) else { return };
         room.stranger(&identity, sid, track, received);
         self.queue.push(Urgency::Join, Work::Meet(Key { room: Arc::clone(name), identity }));

@@ -67,6 +67,7 @@ impl<S: RoomService> Worker<S> {
             room.due = now;
         }
         self.report = Ledger::new(&self.view, now);
+        self.transfers.turn(now);
         if !self.role.leads() {
             let server = &self.view.server;
             self.reports.send_modify(|reports| drop(reports.remove(server)));
@@ -119,6 +120,7 @@ impl<S: RoomService> Worker<S> {
         for name in idle.map(|room| room.name.clone()).collect::<Vec<_>>() {
             self.forget_room(&name);
         }
+        self.sweep_transfers();
         self.sweep_later();
     }
 

@@ -94,14 +94,15 @@ impl<S: RoomService> Worker<S> {
         Instant::now() + self.part_of_interval(from, from + if is_first { 0.9 } else { 0.2 })
     }
 
-    /// The room of a name, if some policy governs it.
+    /// The room of a name, if some policy, forward or move concerns it.
     pub(super) fn govern(&mut self, name: &str) -> Option<Arc<str>> {
         if let Some((name, _)) = self.rooms.get_key_value(name) {
             return Some(Arc::clone(name));
         }
-        let line = self.view.policies.line(name)?;
+        let (line, ways) = self.what_holds_in(name)?;
         let name: Arc<str> = name.into();
         self.rooms.insert(Arc::clone(&name), Room::new(Arc::clone(&name), Arc::new(line), Instant::now()));
+        self.set_ways(&name, ways);
         self.watch_line(&name);
         Some(name)
     }
@@ -230,6 +231,7 @@ impl<S: RoomService> Worker<S> {
         for identity in shown {
             self.look_at(Key { room: Arc::clone(name), identity }, urgency);
         }
+        self.stir(name, None);
         self.report.touch(name);
     }
 }

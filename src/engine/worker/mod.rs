@@ -10,6 +10,7 @@ mod hear;
 mod lead;
 mod listing;
 mod report;
+mod transfer;
 mod view;
 mod wake;
 
@@ -40,7 +41,7 @@ use super::{
     service::RoomService,
     stopped,
     timers::Timers,
-    view::{Removal, Reports, ServerView},
+    view::{Deed, Reports, ServerView},
 };
 use crate::{
     api::Feature,
@@ -61,7 +62,7 @@ pub(super) struct Wires<S> {
     pub(super) stop: watch::Receiver<bool>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
-    pub(super) removals: Option<mpsc::Sender<Removal>>,
+    pub(super) deeds: Option<mpsc::Sender<Deed>>,
     pub(super) leadership: Leadership,
 }
 
@@ -71,7 +72,7 @@ pub(super) struct Worker<S> {
     reports: watch::Sender<Reports>,
     stop: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
-    removals: Option<mpsc::Sender<Removal>>,
+    deeds: Option<mpsc::Sender<Deed>>,
     leadership: Leadership,
     /// What the replica was when the worker last looked.
     role: Role,
@@ -97,6 +98,7 @@ pub(super) struct Worker<S> {
     old_keys: Vec<OnceKey>,
     round: Round,
     remote_unmute: Feature,
+    transfers: transfer::Transfers,
     report: report::Ledger,
     /// Somebody asked at this moment for a resync, under this number.
     resync_asked: Option<(Instant, u64)>,
@@ -130,10 +132,10 @@ impl Round {
 impl<S: RoomService> Worker<S> {
     /// Works until it is stopped.
     pub(super) async fn run(wires: Wires<S>) {
-        let Wires { mut view, mut events, reports, mut stop, metrics, clock, removals, mut leadership } = wires;
+        let Wires { mut view, mut events, reports, mut stop, metrics, clock, deeds, mut leadership } = wires;
         let first = Arc::clone(&view.borrow_and_update());
         let mut worker = Self::new(first, reports, stop.clone(), metrics, clock, leadership.clone());
-        worker.removals = removals;
+        worker.deeds = deeds;
         let mut batch = Vec::with_capacity(EVENTS_AT_ONCE);
         worker.start();
         loop {
@@ -185,12 +187,13 @@ impl<S: RoomService> Worker<S> {
             old_keys: view.policies.once_keys().into_iter().collect(),
             budget: Budget::new(view.limits),
             report: report::Ledger::new(&view, now),
+            transfers: transfer::Transfers::new(&view.transfers, now),
             resync_asked: Some((now, view.resync_request)),
             view,
             reports,
             stop,
             metrics,
-            removals: None,
+            deeds: None,
             role: leadership.role(),
             leadership,
             last_look: now,
@@ -237,6 +240,7 @@ impl<S: RoomService> Worker<S> {
             self.report.touch(&name);
         }
         self.round.first.remove(name);
+        self.transfers.forget_room(name);
     }
 
     fn record(&mut self, key: &Key) -> Option<&mut Record> {

@@ -217,15 +217,17 @@ impl<S: RoomService> Worker<S> {
             arrival.settle(&self.rooms, self.round.listed, now);
             policies.insert(name.clone(), policy_report(arrival, tally));
         }
+        let transfers = self.report_transfers();
         let participants: usize = self.report.accounts.values().map(|account| account.participants).sum();
         ServerReport {
             health: self.health(),
-            features: Features { remote_unmute: self.remote_unmute, ..Features::default() },
+            features: Features { remote_unmute: self.remote_unmute, ..self.transfers.features() },
             rooms: u32::try_from(self.rooms.len()).unwrap_or(u32::MAX),
             participants: u32::try_from(participants).unwrap_or(u32::MAX),
             resynced_at: self.report.resynced_at,
             resync_done: self.report.resync_done,
             policies,
+            transfers,
         }
     }
 
@@ -249,15 +251,10 @@ fn differ(known: &ServerReport, report: &ServerReport, interval: Duration) -> bo
         (known, at) => known != at,
     };
     is_late
-        || (&known.health, &known.features, known.rooms, known.participants, known.resync_done, &known.policies)
-            != (
-                &report.health,
-                &report.features,
-                report.rooms,
-                report.participants,
-                report.resync_done,
-                &report.policies,
-            )
+        || (&known.health, &known.features, known.rooms, known.participants, known.resync_done)
+            != (&report.health, &report.features, report.rooms, report.participants, report.resync_done)
+        || known.policies != report.policies
+        || known.transfers != report.transfers
 }
 
 /// Why a room cannot be listed, if that is worth telling.

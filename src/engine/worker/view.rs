@@ -19,10 +19,17 @@ impl<S: RoomService> Worker<S> {
         if !Arc::ptr_eq(&before.service, &self.view.service) {
             self.take_service(&before);
         }
-        if !Arc::ptr_eq(&before.policies, &self.view.policies) {
+        let other_policies = !Arc::ptr_eq(&before.policies, &self.view.policies);
+        let other_transfers = !Arc::ptr_eq(&before.transfers, &self.view.transfers);
+        if other_policies {
             self.report.arrived(&self.view, Instant::now());
+        }
+        if other_transfers {
+            self.take_transfers(&before.transfers);
+        }
+        if other_policies || other_transfers {
             self.take_lines();
-            if self.role == Role::Follower {
+            if other_policies && self.role == Role::Follower {
                 self.learn_settled();
             }
             self.list_rooms_soon(Urgency::Change);
@@ -47,6 +54,7 @@ impl<S: RoomService> Worker<S> {
         self.first_ticket = self.next_ticket;
         self.pulse = Pulse::default();
         self.remote_unmute = Feature::Unknown;
+        self.transfers.forget_abilities();
         self.old_keys = before.policies.once_keys().into_iter().collect();
         self.round.listing = None;
         self.round.again = None;
@@ -70,7 +78,7 @@ impl<S: RoomService> Worker<S> {
     }
 
     /// Finds out what holds in each room now, and looks at everybody where that is something else.
-    fn take_lines(&mut self) {
+    pub(super) fn take_lines(&mut self) {
         let names: Vec<_> = self.rooms.keys().cloned().collect();
         for name in names {
             self.guarded(&name, |worker| worker.take_line(&name));
@@ -78,9 +86,13 @@ impl<S: RoomService> Worker<S> {
     }
 
     fn take_line(&mut self, name: &Arc<str>) {
-        let Some(line) = self.view.policies.line(name) else { return self.forget_room(name) };
+        let Some((line, ways)) = self.what_holds_in(name) else { return self.forget_room(name) };
+        let other_ways = self.set_ways(name, ways);
         let Some(room) = self.rooms.get_mut(name) else { return };
         if same_line(&room.line, &line) {
+            if other_ways {
+                self.look_at_present(name);
+            }
             return;
         }
         room.line = Arc::new(line);

@@ -193,7 +193,9 @@ impl<S: RoomService> Worker<S> {
         let has =
             |key: &Key, has: fn(&Room, &str) -> bool| rooms.get(&key.room).is_some_and(|room| has(room, &key.identity));
         self.queue.retain(|work| match work {
-            Work::Participant(key) => has(key, |room, identity| room.records.contains_key(identity)),
+            Work::Participant(key) | Work::Retire(key) => {
+                has(key, |room, identity| room.records.contains_key(identity))
+            }
             Work::Meet(key) => has(key, |room, identity| room.strangers.contains_key(identity)),
             Work::ListRoom(name) => rooms.contains_key(name),
             Work::ListRooms => true,

@@ -9,7 +9,7 @@ use super::{
     Index, Kind, Known, Namespaces, ServerMeaning, Subject,
     access::{Coverage, join},
     server::{Link, setup},
-    subject::referred,
+    subject::{Compiled, referred},
     table::{Entry, Request},
     verdict::Verdict,
     workshop::{Parts, Workshop},
@@ -18,7 +18,7 @@ use crate::{
     api::{PolicyStatus, Reason},
     engine::Catalog,
     livekit::Client,
-    policy::{Member, ObjectName, Unknown},
+    policy::{Member, ObjectName, TransferMember, Unknown},
 };
 
 /// What a server is for the objects that refer to it.
@@ -141,10 +141,12 @@ impl Look<'_> {
         let suspend = meaning.suspend || entry.outline().is_some_and(|outline| outline.suspend);
         let host = self.hosts.get(&meaning.server);
         let coverage = host.map_or(Coverage::Nothing, |host| self.coverage(&meaning.server, host));
+        let permitted = self.judge(meaning, host, &coverage);
+        self.join_transfer(entry, meaning, &coverage, permitted.is_ok() && !suspend, permitted.is_ok());
         let judged = if suspend {
             Err(Verdict::held(Reason::Suspended, "spec.suspend is true: nothing is done."))
         } else {
-            self.judge(meaning, host, &coverage)
+            permitted
         };
         let acts = host.is_some_and(|host| host.works && !host.meaning.suspend) && judged.is_ok();
         let waits = matches!(&judged, Err(verdict) if verdict.reason() == Some(Reason::Progressing));
@@ -207,7 +209,7 @@ impl Look<'_> {
         if permitted && let Some(bench) = self.workshop.benches.get_mut(&meaning.server) {
             bench.acting += 1;
         }
-        let Some(policy) = &meaning.policy else { return };
+        let Compiled::Policy(policy) = &meaning.compiled else { return };
         let parts = self.parts.entry(meaning.server.clone()).or_default();
         if let Some(reach) = coverage.reach() {
             parts.members.push(Member { policy: Arc::clone(policy), reach });
@@ -217,20 +219,52 @@ impl Look<'_> {
         }
     }
 
-    /// Notes a policy that nobody understands and nobody ever did: on its server, or where even that cannot be told, on
-    /// every server. Forwards and moves are not noted: whatever they say, none can keep a participant in a room.
-    fn note_unknown(&mut self, entry: &Entry<Subject, PolicyStatus>) {
-        let Some(outline) = entry.outline().filter(|outline| !outline.suspend && self.kind == Kind::Policy) else {
-            return;
+    /// Puts a forward or move where it acts. One that is to end its copies when it is deleted acts once its finalizer is
+    /// on, and while it is being deleted ends them, suspended or not.
+    fn join_transfer(
+        &mut self,
+        entry: &Entry<Subject, PolicyStatus>,
+        meaning: &Subject,
+        coverage: &Coverage,
+        acts: bool,
+        permitted: bool,
+    ) {
+        let head = &entry.head;
+        let (transfer, ending, joins) = match &meaning.compiled {
+            Compiled::Policy(_) => return,
+            Compiled::Move(transfer) => (transfer, false, acts),
+            Compiled::Forward(transfer, _) if head.deleted.is_some() => {
+                (transfer, true, permitted && meaning.compiled.stops() && head.is_ours_to_end())
+            }
+            Compiled::Forward(transfer, _) => {
+                let waits = meaning.compiled.stops() && transfer.acts() && !head.is_ours_to_end();
+                (transfer, false, acts && !waits)
+            }
         };
+        if !joins || !self.hosts.contains_key(&meaning.server) {
+            return;
+        }
+        if let Some(reach) = coverage.reach() {
+            let parts = self.parts.entry(meaning.server.clone()).or_default();
+            parts.transfers.push(TransferMember { transfer: Arc::clone(transfer), reach, ending });
+        }
+    }
+
+    /// Notes an object that nobody understands and nobody ever did: on its server, or where even that cannot be told, on
+    /// every server. Whatever a forward or move says, it keeps no participant in a room that a policy removes it from.
+    fn note_unknown(&mut self, entry: &Entry<Subject, PolicyStatus>) {
+        let Some(outline) = entry.outline().filter(|outline| !outline.suspend) else { return };
         let server = outline.server.as_ref().map(|reference| referred(self.name, reference));
         let hosts = self.hosts;
         let concerned = hosts.iter().filter(|(name, _)| server.as_ref().is_none_or(|server| server == *name));
         for (server, host) in concerned {
             let coverage = self.coverage(server, host);
             let Some(reach) = coverage.possible().or(coverage.reach()) else { continue };
-            let unknown = Unknown { name: self.name.clone(), priority: outline.priority, reach };
-            self.parts.entry(server.clone()).or_default().unknown.push(unknown);
+            let is_policy = self.kind == Kind::Policy;
+            let priority = if is_policy { outline.priority } else { Some(0) };
+            let unknown = Unknown { name: self.name.clone(), priority, reach };
+            let parts = self.parts.entry(server.clone()).or_default();
+            if is_policy { &mut parts.unknown } else { &mut parts.unknown_transfers }.push(unknown);
         }
     }
 

@@ -26,7 +26,7 @@ use k8s_openapi::ByteString;
 
 pub use access::{Known, Namespaces};
 pub use server::{Content, ServerMeaning, Source};
-pub use subject::Subject;
+pub use subject::{Compiled, Subject};
 pub use table::{Entry, Head, Meaning, Request, Table, name_of};
 pub use verdict::Verdict;
 use workshop::Workshop;
@@ -284,6 +284,11 @@ impl Index {
             table.entries.iter().map(move |(name, entry)| (kind, name, Standing::Subject(entry)))
         });
         servers.chain(subjects).map(|(kind, name, standing)| (ObjectId { kind, name: name.clone() }, standing))
+    }
+
+    /// Every ParticipantForward.
+    pub fn forwards(&self) -> impl Iterator<Item = (&ObjectName, &Entry<Subject, PolicyStatus>)> {
+        self.forwards.entries.iter()
     }
 
     /// One object.

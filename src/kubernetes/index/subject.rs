@@ -7,11 +7,8 @@ use super::{
     table::{Meaning, Outline},
 };
 use crate::{
-    api::{
-        ForwardSource, Kind, Mode, ParticipantForwardSpec, ParticipantMoveSpec, RoomPolicySpec, ServerRef, State,
-        StringMatch,
-    },
-    policy::{Defaults, Guard, ObjectName, Path, Patterns, Policy, Problem, Problems, Scope},
+    api::{DeletionPolicy, Mode, ParticipantForwardSpec, ParticipantMoveSpec, RoomPolicySpec, ServerRef},
+    policy::{ObjectName, Policy, Problem, Transfer},
 };
 
 /// What an object that governs rooms means.
@@ -29,8 +26,27 @@ pub struct Subject {
     pub claims: Vec<Claim>,
     /// The rooms it wants to bring participants into, by name.
     pub destinations: Vec<String>,
-    /// Its rules, where it has any.
-    pub policy: Option<Arc<Policy>>,
+    /// What the engine works from.
+    pub compiled: Compiled,
+}
+
+/// What the engine works from.
+#[derive(Debug)]
+pub enum Compiled {
+    /// The rules of a RoomPolicy.
+    Policy(Arc<Policy>),
+    /// A ParticipantForward.
+    Forward(Arc<Transfer>, DeletionPolicy),
+    /// A ParticipantMove.
+    Move(Arc<Transfer>),
+}
+
+impl Compiled {
+    /// Whether the copies that it makes are to end with it.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        matches!(self, Self::Forward(_, DeletionPolicy::Stop))
+    }
 }
 
 /// The server that a reference names.
@@ -48,7 +64,7 @@ impl Meaning<RoomPolicySpec> for Subject {
             priority: spec.priority,
             claims: spec.rooms.iter().map(Claim::of).collect(),
             destinations: Vec::new(),
-            policy: Some(Arc::new(policy)),
+            compiled: Compiled::Policy(Arc::new(policy)),
         })
     }
 
@@ -59,14 +75,7 @@ impl Meaning<RoomPolicySpec> for Subject {
 
 impl Meaning<ParticipantForwardSpec> for Subject {
     fn compile(name: &ObjectName, spec: &ParticipantForwardSpec) -> Result<Self, Vec<Problem>> {
-        let kinds: &'static [Kind] = &[Kind::Standard, Kind::Ingress];
-        let mut problems = Problems::default();
-        check_source(&spec.source, kinds, &mut problems);
-        let (root, to) = (Path::root("spec"), "destinationRooms");
-        for (index, destination) in spec.destination_rooms.iter().enumerate() {
-            check_destination(&spec.source, destination, &root.field(to).index(index), &mut problems);
-        }
-        problems.into_result()?;
+        let transfer = Transfer::forward(name.clone(), spec)?;
         Ok(Self {
             server: referred(name, &spec.server_ref),
             suspend: spec.suspend,
@@ -74,7 +83,7 @@ impl Meaning<ParticipantForwardSpec> for Subject {
             priority: 0,
             claims: spec.source.rooms.iter().map(Claim::of).collect(),
             destinations: spec.destination_rooms.clone(),
-            policy: None,
+            compiled: Compiled::Forward(Arc::new(transfer), spec.deletion_policy),
         })
     }
 
@@ -85,11 +94,7 @@ impl Meaning<ParticipantForwardSpec> for Subject {
 
 impl Meaning<ParticipantMoveSpec> for Subject {
     fn compile(name: &ObjectName, spec: &ParticipantMoveSpec) -> Result<Self, Vec<Problem>> {
-        let mut problems = Problems::default();
-        check_source(&spec.source, &[Kind::Standard], &mut problems);
-        let root = Path::root("spec");
-        check_destination(&spec.source, &spec.destination_room, &root.field("destinationRoom"), &mut problems);
-        problems.into_result()?;
+        let transfer = Transfer::movement(name.clone(), spec)?;
         Ok(Self {
             server: referred(name, &spec.server_ref),
             suspend: spec.suspend,
@@ -97,25 +102,11 @@ impl Meaning<ParticipantMoveSpec> for Subject {
             priority: 0,
             claims: spec.source.rooms.iter().map(Claim::of).collect(),
             destinations: vec![spec.destination_room.clone()],
-            policy: None,
+            compiled: Compiled::Move(Arc::new(transfer)),
         })
     }
 
     fn outline(spec: &ParticipantMoveSpec) -> Outline {
         Outline { server: Some(spec.server_ref.clone()), priority: None, suspend: spec.suspend }
-    }
-}
-
-fn check_source(source: &ForwardSource, kinds: &'static [Kind], problems: &mut Problems) {
-    let root = Path::root("spec");
-    let path = root.field("source");
-    Patterns::compile(&source.rooms, &path.field("rooms"), problems);
-    let defaults = Defaults { kinds, states: &[State::Active], sees_all: false };
-    Scope::compile(source.match_.as_ref(), &source.except, defaults, Guard::default(), &path, problems);
-}
-
-fn check_destination(source: &ForwardSource, destination: &str, path: &Path<'_>, problems: &mut Problems) {
-    if source.rooms.iter().any(|room| matches!(room, StringMatch::Exact(exact) if exact == destination)) {
-        problems.add(path, "is a source room too: remove it from one of the two");
     }
 }

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
+use jiff::Timestamp;
 use kube::{Resource, ResourceExt, core::ObjectMeta};
 use serde::de::DeserializeOwned;
 
 use super::{Scope, verdict::Verdict};
 use crate::{
-    api::{RECONCILE_REQUESTED_AT, Reason, ServerRef},
+    api::{FORWARD_FINALIZER, RECONCILE_REQUESTED_AT, Reason, ServerRef},
     kubernetes::{decoded::Decoded, kind::Governing},
     policy::{ObjectName, Problem},
 };
@@ -48,6 +49,10 @@ pub struct Head {
     pub resource_version: String,
     /// The value of the annotation that asks for a resync.
     pub requested: Option<Arc<str>>,
+    /// When somebody deleted it, if it is only its finalizers that keep it.
+    pub deleted: Option<Timestamp>,
+    /// Who is to do something before it is gone.
+    pub finalizers: Vec<String>,
 }
 
 /// A resync that somebody asks for.
@@ -110,7 +115,15 @@ impl Head {
             generation: metadata.generation.unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             requested: annotation.filter(|value| !value.is_empty()).map(|value| value.as_str().into()),
+            deleted: metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            finalizers: metadata.finalizers.clone().unwrap_or_default(),
         }
+    }
+
+    /// Whether it stays until we say so.
+    #[must_use]
+    pub fn is_ours_to_end(&self) -> bool {
+        self.finalizers.iter().any(|finalizer| finalizer == FORWARD_FINALIZER)
     }
 }
 
@@ -175,11 +188,13 @@ impl<M, S: Default + DeserializeOwned> Table<M, S> {
                 entry.request = Request::None;
             }
             let same = entry.head.generation == head.generation;
+            let stays = |head: &Head| (head.deleted.is_some(), head.is_ours_to_end());
+            let kept = stays(&entry.head) == stays(&head);
             entry.head = head;
             if !same {
                 entry.take_in(&name, &object);
             }
-            return requested || !same;
+            return requested || !same || !kept;
         }
         let mut entry = Entry {
             head,

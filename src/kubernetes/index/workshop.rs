@@ -15,7 +15,7 @@ use crate::{
     engine::{Catalog, Limits, Rate, Server, ServerView},
     livekit::Client,
     metrics::Metrics,
-    policy::{Member, ObjectName, PolicySet, Reach, Unknown},
+    policy::{Member, ObjectName, PolicySet, Reach, TransferMember, TransferSet, Unknown},
 };
 
 /// All that is kept.
@@ -49,6 +49,10 @@ pub(super) struct Parts {
     pub members: Vec<Member>,
     /// Policies that nobody understands.
     pub unknown: Vec<Unknown>,
+    /// Forwards and moves in force.
+    pub transfers: Vec<TransferMember>,
+    /// Forwards and moves that nobody understands.
+    pub unknown_transfers: Vec<Unknown>,
     /// The last resync that one of them asks for.
     pub request: u64,
 }
@@ -128,10 +132,19 @@ impl Bench {
             Some(view) => Arc::clone(&view.policies),
             None => Arc::new(PolicySet::new(parts.members.clone(), parts.unknown.clone())),
         };
+        let known = before.as_ref().filter(|(before, _)| before.brings_the_same(&parts)).map(|(_, view)| view);
+        let transfers = match known {
+            Some(view) => Arc::clone(&view.transfers),
+            None => {
+                let unknown = parts.unknown.iter().chain(&parts.unknown_transfers).cloned().collect();
+                Arc::new(TransferSet::new(parts.transfers.clone(), unknown))
+            }
+        };
         let view = ServerView {
             server: name.clone(),
             service: Arc::clone(&link.client),
             policies,
+            transfers,
             resync_interval: meaning.resync_interval,
             limits,
             suspended: meaning.suspend,
@@ -140,6 +153,7 @@ impl Bench {
         };
         let same = |before: &&Arc<ServerView<Client>>| {
             Arc::ptr_eq(&before.service, &view.service)
+                && Arc::ptr_eq(&before.transfers, &view.transfers)
                 && before.resync_interval == view.resync_interval
                 && before.limits == view.limits
                 && before.suspended == view.suspended
@@ -163,19 +177,34 @@ fn share(limits: Limits, replicas: NonZeroU32) -> Limits {
 
 impl Parts {
     fn holds_the_same(&self, other: &Self) -> bool {
-        let same_reach = |a: &Reach, b: &Reach| match (a, b) {
-            (Reach::Home, Reach::Home) => true,
-            (Reach::Granted(a), Reach::Granted(b)) => Arc::ptr_eq(a, b),
-            _ => false,
-        };
         let same_member =
             |(a, b): (&Member, &Member)| Arc::ptr_eq(&a.policy, &b.policy) && same_reach(&a.reach, &b.reach);
-        let same_unknown = |(a, b): (&Unknown, &Unknown)| {
-            a.name == b.name && a.priority == b.priority && same_reach(&a.reach, &b.reach)
-        };
         self.members.len() == other.members.len()
-            && self.unknown.len() == other.unknown.len()
             && self.members.iter().zip(&other.members).all(same_member)
-            && self.unknown.iter().zip(&other.unknown).all(same_unknown)
+            && same_unknown(&self.unknown, &other.unknown)
     }
+
+    fn brings_the_same(&self, other: &Self) -> bool {
+        let same_member = |(a, b): (&TransferMember, &TransferMember)| {
+            Arc::ptr_eq(&a.transfer, &b.transfer) && same_reach(&a.reach, &b.reach) && a.ending == b.ending
+        };
+        self.transfers.len() == other.transfers.len()
+            && self.transfers.iter().zip(&other.transfers).all(same_member)
+            && same_unknown(&self.unknown, &other.unknown)
+            && same_unknown(&self.unknown_transfers, &other.unknown_transfers)
+    }
+}
+
+fn same_reach(a: &Reach, b: &Reach) -> bool {
+    match (a, b) {
+        (Reach::Home, Reach::Home) => true,
+        (Reach::Granted(a), Reach::Granted(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    }
+}
+
+fn same_unknown(a: &[Unknown], b: &[Unknown]) -> bool {
+    let same =
+        |(a, b): (&Unknown, &Unknown)| a.name == b.name && a.priority == b.priority && same_reach(&a.reach, &b.reach);
+    a.len() == b.len() && a.iter().zip(b).all(same)
 }

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     api::{Feature, LiveKitServerStatus, Mode, PolicyStatus, Reason, Sample, Summary},
-    engine::{Health, PolicyReport, ServerReport},
+    engine::{Health, PolicyReport, ServerReport, TransferReport},
     kubernetes::{
-        index::{Entry, Head, Request, ServerMeaning, Standing, Subject, Verdict},
+        index::{Compiled, Entry, Head, Request, ServerMeaning, Standing, Subject, Verdict},
         kind::{Kind, ObjectId},
     },
 };
@@ -84,17 +84,17 @@ fn of_subject(
     now: Timestamp,
 ) -> Desired {
     let before = &entry.status;
-    let mine = entry.meaning.as_ref().and_then(|meaning| of_policy(meaning, report?));
+    let mine = entry.meaning.as_ref().and_then(|meaning| Mine::of(meaning, report?));
     let mode = entry.meaning.as_ref().map_or(Mode::Enforce, |meaning| meaning.mode);
     let ready = ready(&entry.verdict, report, |report| match kind {
-        Kind::Forward => not_yet(kind, report.features.forward),
-        Kind::Move => not_yet(kind, report.features.move_),
-        Kind::Policy | Kind::Server => enforcement(mode, mine),
+        Kind::Forward => transport("forward", report.features.forward, mode, mine.as_ref()),
+        Kind::Move => transport("move", report.features.move_, mode, mine.as_ref()),
+        Kind::Policy | Kind::Server => enforcement(mode, mine.as_ref().and_then(Mine::policy)),
     });
     let reason = ready.reason;
-    let overridden_by = mine.and_then(|mine| mine.overridden_by.as_ref());
-    let (summary, samples) = match mine {
-        Some(mine) => (Some(summary(mode, mine)), samples(&mine.samples)),
+    let overridden_by = mine.as_ref().and_then(Mine::policy).and_then(|mine| mine.overridden_by.as_ref());
+    let (summary, samples) = match &mine {
+        Some(mine) => mine.counts(mode),
         // What was counted is no more known to be wrong than to be right until the first report comes.
         None if reason == Reason::Progressing => (before.summary.clone(), before.samples.clone()),
         None => (None, Vec::new()),
@@ -110,10 +110,60 @@ fn of_subject(
     Desired { status: Status::Subject(status), reason }
 }
 
-/// The report on exactly this version of a policy.
-fn of_policy<'a>(meaning: &Subject, report: &'a ServerReport) -> Option<&'a PolicyReport> {
-    let policy = meaning.policy.as_ref()?;
-    report.policies.get(&policy.name).filter(|report| Arc::ptr_eq(&report.policy, policy))
+/// The report on exactly this version of an object.
+enum Mine<'a> {
+    Policy(&'a PolicyReport),
+    Transfer(&'a TransferReport),
+}
+
+impl<'a> Mine<'a> {
+    fn of(meaning: &Subject, report: &'a ServerReport) -> Option<Self> {
+        match &meaning.compiled {
+            Compiled::Policy(policy) => {
+                let report = report.policies.get(&policy.name)?;
+                Arc::ptr_eq(&report.policy, policy).then_some(Self::Policy(report))
+            }
+            Compiled::Forward(transfer, _) | Compiled::Move(transfer) => {
+                let report = report.transfers.get(&transfer.id)?;
+                Arc::ptr_eq(&report.transfer, transfer).then_some(Self::Transfer(report))
+            }
+        }
+    }
+
+    fn policy(&self) -> Option<&'a PolicyReport> {
+        match self {
+            Self::Policy(report) => Some(report),
+            Self::Transfer(_) => None,
+        }
+    }
+
+    fn transfer(&self) -> Option<&'a TransferReport> {
+        match self {
+            Self::Policy(_) => None,
+            Self::Transfer(report) => Some(report),
+        }
+    }
+
+    fn counts(&self, mode: Mode) -> (Option<Summary>, Vec<Sample>) {
+        let ([rooms, participants, compliant, pending, failed, violations], list) = match self {
+            Self::Policy(it) => {
+                ([it.rooms, it.participants, it.compliant, it.pending, it.failed, it.violations], &it.samples)
+            }
+            Self::Transfer(it) => {
+                ([it.rooms, it.participants, it.compliant, it.pending, it.failed, it.violations], &it.samples)
+            }
+        };
+        let summary = Summary {
+            rooms,
+            participants,
+            compliant,
+            noncompliant: participants.saturating_sub(compliant),
+            pending,
+            failed,
+            violations: (mode == Mode::Audit).then_some(violations),
+        };
+        (Some(summary), samples(list))
+    }
 }
 
 /// What Ready says: the operator's own verdict, else the server's health, else `otherwise`.
@@ -146,26 +196,43 @@ fn ready(
     Ready { reason, message, elsewhere: false }
 }
 
-/// Forwards and moves are checked and not acted on in this version: they wait, and say so.
-fn not_yet(kind: Kind, feature: Feature) -> (Reason, String) {
-    match feature {
-        Feature::Unsupported => {
-            let what = if kind == Kind::Forward { "forward" } else { "move" };
-            let message = format!("The LiveKit server cannot {what} participants, which LiveKit Cloud alone can.");
-            (Reason::UnsupportedByServer, message)
-        }
-        Feature::Supported | Feature::Unknown => {
-            let message =
-                format!("The {kind} is valid and permitted, but this version of Usher does not act on it yet.");
-            (Reason::Progressing, message)
-        }
+/// What comes of a forward or a move.
+fn transport(verb: &str, feature: Feature, mode: Mode, mine: Option<&Mine<'_>>) -> (Reason, String) {
+    if feature == Feature::Unsupported {
+        let message = format!("The LiveKit server cannot {verb} participants, which LiveKit Cloud alone can.");
+        return (Reason::UnsupportedByServer, message);
     }
+    let Some(report) = mine.and_then(Mine::transfer).filter(|report| report.settled) else {
+        return first_look();
+    };
+    let said = |reason: Reason, message: &str| (reason, message.to_owned());
+    if let Some(failure) = &report.failure {
+        return (Reason::EnforcementFailed, failure.clone());
+    }
+    if let Some(in_use) = &report.in_use {
+        return (Reason::IdentityInUse, format!("{in_use}."));
+    }
+    if let Some(circle) = &report.circle {
+        return (Reason::MoveLoop, format!("{circle}."));
+    }
+    match (mode, report.rooms) {
+        (Mode::Enforce, _) if report.undone => {
+            said(Reason::UndoneByOthers, "Somebody ends copies again and again, so they are made less often.")
+        }
+        (Mode::Audit, _) => said(Reason::Audited, "Mode Audit: what would be done is counted, nothing is done."),
+        (Mode::Enforce, 0) => said(Reason::NoActiveRooms, "No source room is in session."),
+        (Mode::Enforce, _) => said(Reason::Enforced, "Enforced in every source room in session."),
+    }
+}
+
+fn first_look() -> (Reason, String) {
+    let message = "The first look at every room after the start or the last change is not complete.";
+    (Reason::Progressing, message.to_owned())
 }
 
 fn enforcement(mode: Mode, report: Option<&PolicyReport>) -> (Reason, String) {
     let Some(report) = report.filter(|report| report.settled) else {
-        let message = "The first look at every room after the start or the last change is not complete.";
-        return (Reason::Progressing, message.to_owned());
+        return first_look();
     };
     let said = |reason: Reason, message: &str| (reason, message.to_owned());
     if report.remote_unmute_disabled {
@@ -178,18 +245,6 @@ fn enforcement(mode: Mode, report: Option<&PolicyReport>) -> (Reason, String) {
         (None, Mode::Audit, _) => said(Reason::Audited, "Mode Audit: what would be done is counted, nothing is done."),
         (None, Mode::Enforce, 0) => said(Reason::NoActiveRooms, "No room in session is governed."),
         (None, Mode::Enforce, _) => said(Reason::Enforced, "Enforced in every room in session that is governed."),
-    }
-}
-
-fn summary(mode: Mode, report: &PolicyReport) -> Summary {
-    Summary {
-        rooms: report.rooms,
-        participants: report.participants,
-        compliant: report.compliant,
-        noncompliant: report.participants.saturating_sub(report.compliant),
-        pending: report.pending,
-        failed: report.failed,
-        violations: (mode == Mode::Audit).then_some(report.violations),
     }
 }
 

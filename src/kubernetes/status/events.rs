@@ -1,27 +1,27 @@
-//! Kubernetes Events: when an object begins to fail, when it has recovered, and when somebody was removed.
+//! Kubernetes Events: when an object begins to fail, when it has recovered, and what was done to
+//! whom.
 
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
-    Client, Resource,
+    Client,
     runtime::events::{Event, EventType, Recorder},
 };
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{Desired, Status};
 use crate::{
-    api::{Outcome, Reason, RoomPolicy, condition::READY},
-    engine::Removal,
+    api::{Outcome, Reason, condition::READY},
+    engine::{Deed, Done},
     kubernetes::{
         MANAGER,
         hub::Hub,
         kind::{Kind, ObjectId},
     },
+    policy::{TransferId, Transport},
 };
 
-/// Why an Event says that somebody was removed.
-const REMOVED: &str = "Removed";
 /// The longest note that the API server takes, in bytes.
 const LONGEST: usize = 1024;
 /// What is the matter of a LiveKitServer, also where it stands at an object that refers to it.
@@ -68,31 +68,72 @@ pub(super) fn turn(present: &Status, desired: &Desired) -> Option<Turn> {
     Some(Turn { reason: desired.reason, failing, note })
 }
 
-/// Tells of removals, each at the policy that wanted it, until nobody removes any more. The recorder joins those of a
-/// policy within some minutes to one Event with a count.
-pub async fn tell_removals(hub: Arc<Hub>, client: Client, mut removals: mpsc::Receiver<Removal>) {
+/// Tells of what is done to participants, each time at the object that wanted it, until nothing is done any more. The
+/// recorder joins what is the same within some minutes to one Event with a count.
+pub async fn tell_deeds(hub: Arc<Hub>, client: Client, mut deeds: mpsc::Receiver<Deed>) {
     let recorder = Recorder::new(client, MANAGER.into());
-    while let Some(Removal { room, identity, by }) = removals.recv().await {
-        let id = ObjectId { kind: Kind::Policy, name: by.policy.clone() };
+    while let Some(deed) = deeds.recv().await {
+        let Told { id, reason, action, mut note } = told(&deed);
         let Some(uid) = hub.lock().standing(&id).map(|standing| standing.head().uid.to_string()) else { continue };
+        let resource = id.kind.resource();
         let object = ObjectReference {
             namespace: Some(id.name.namespace.to_string()),
             name: Some(id.name.name.to_string()),
             uid: Some(uid),
-            api_version: Some(RoomPolicy::api_version(&()).into_owned()),
-            kind: Some(RoomPolicy::kind(&()).into_owned()),
+            api_version: Some(resource.api_version),
+            kind: Some(resource.kind),
             ..ObjectReference::default()
         };
-        let mut note = format!("Removed {identity} from room {room}, by rule {}.", by.rule);
         note.truncate(note.floor_char_boundary(LONGEST));
         let event = Event {
             type_: EventType::Normal,
-            reason: REMOVED.to_owned(),
+            reason: reason.to_owned(),
             note: Some(note),
-            action: "Remove".to_owned(),
+            action: action.to_owned(),
             secondary: None,
         };
         publish(&recorder, &event, &object).await;
+    }
+}
+
+/// What an Event says of a deed.
+struct Told {
+    /// At which object.
+    id: ObjectId,
+    reason: &'static str,
+    action: &'static str,
+    note: String,
+}
+
+fn told(deed: &Deed) -> Told {
+    let Deed { room, identity, what } = deed;
+    let of = |transfer: &TransferId| {
+        let kind = match transfer.transport {
+            Transport::Forward => Kind::Forward,
+            Transport::Move => Kind::Move,
+        };
+        ObjectId { kind, name: transfer.name.clone() }
+    };
+    match what {
+        Done::Removed(by) => Told {
+            id: ObjectId { kind: Kind::Policy, name: by.policy.clone() },
+            reason: "Removed",
+            action: "Remove",
+            note: format!("Removed {identity} from room {room}, by rule {}.", by.rule),
+        },
+        Done::Retired(by) => Told {
+            id: of(by),
+            reason: "Removed",
+            action: "Remove",
+            note: format!("Removed the copy of {identity} from room {room}."),
+        },
+        Done::Brought(by, to) => {
+            let (reason, action) = match by.transport {
+                Transport::Forward => ("Forwarded", "Forward"),
+                Transport::Move => ("Moved", "Move"),
+            };
+            Told { id: of(by), reason, action, note: format!("{reason} {identity} from room {room} to {to}.") }
+        }
     }
 }
 

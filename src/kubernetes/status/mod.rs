@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
 pub use desired::{Desired, desired};
-pub(super) use events::tell_removals;
+pub(super) use events::tell_deeds;
 pub use write::Writer;
 
 use crate::api::{LiveKitServerStatus, PolicyStatus};

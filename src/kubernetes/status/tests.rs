@@ -11,14 +11,14 @@ use super::{
     *,
 };
 use crate::{
-    api::{Feature, Features, LiveKitServer, ParticipantForward, RoomPolicy, Sample},
-    engine::{Health, PolicyReport, ServerReport},
+    api::{Feature, Features, LiveKitServer, ParticipantMove, RoomPolicy, Sample},
+    engine::{Health, PolicyReport, ServerReport, TransferReport},
     kubernetes::{
         decoded::Decoded,
         index::{Index, Scope, Source, Standing, Tables},
         kind::{Kind, ObjectId},
     },
-    policy::ObjectName,
+    policy::{ObjectName, Transfer},
 };
 
 const THEN: Timestamp = Timestamp::constant(1_000, 0);
@@ -92,6 +92,7 @@ fn report(index: &mut Index, change: impl FnOnce(&mut PolicyReport)) -> ServerRe
         resynced_at: None,
         resync_done: 0,
         policies,
+        transfers: BTreeMap::new(),
     }
 }
 
@@ -201,18 +202,69 @@ fn a_server_tells_what_it_is() {
     assert_eq!(status.conditions[0].reason, "Enforced");
 }
 
+/// A report on the one forward or move of the cluster.
+fn transfer_report(index: &mut Index, change: impl FnOnce(&mut TransferReport)) -> ServerReport {
+    let mut server = report(index, |_| {});
+    let catalog = index.build();
+    let transfer = Arc::clone(&catalog.servers.values().next().unwrap().view.transfers.members()[0].transfer);
+    let mut told = TransferReport {
+        transfer: Arc::clone(&transfer),
+        settled: true,
+        retired: false,
+        rooms: 1,
+        participants: 3,
+        compliant: 1,
+        pending: 1,
+        failed: 1,
+        violations: 2,
+        in_use: None,
+        circle: None,
+        undone: false,
+        failure: None,
+        samples: vec![],
+    };
+    change(&mut told);
+    server.transfers.insert(transfer.id.clone(), told);
+    server
+}
+
 #[test]
-fn forwards_wait_and_say_for_what() {
+fn what_becomes_of_a_forward_or_move_is_told() {
+    type Change = fn(&mut TransferReport);
     let mut index = cluster(json!({}));
-    let spec = json!({"serverRef": {"name": "main"}, "source": {"rooms": [{"exact": "x"}]}, "destinationRooms": ["y"]});
-    put::<ParticipantForward>(&mut index, "p", 1, spec, None);
-    let mut report = report(&mut index, |_| {});
-    let desired = status_of(&index, Kind::Forward, Some(&report), NOW);
-    assert_eq!(conditions(&desired), "Ready=False:Progressing Reconciling=True:Progressing");
-    assert!(desired.status.conditions()[0].message.contains("does not act on it yet"));
-    report.features.forward = Feature::Unsupported;
-    let desired = status_of(&index, Kind::Forward, Some(&report), NOW);
+    let spec = json!({"serverRef": {"name": "main"}, "source": {"rooms": [{"exact": "x"}]}, "destinationRoom": "y"});
+    put::<ParticipantMove>(&mut index, "p", 1, spec, None);
+    let cases: [(Change, &str); 8] = [
+        (|_| {}, "Ready=True:Enforced"),
+        (|report| report.rooms = 0, "Ready=True:NoActiveRooms"),
+        (|report| report.settled = false, "Ready=False:Progressing Reconciling=True:Progressing"),
+        (|report| report.in_use = Some("x".into()), "Ready=False:IdentityInUse Reconciling=True:IdentityInUse"),
+        (|report| report.circle = Some("x".into()), "Ready=False:MoveLoop Reconciling=True:MoveLoop"),
+        (
+            |report| report.failure = Some("x".into()),
+            "Ready=False:EnforcementFailed Reconciling=True:EnforcementFailed",
+        ),
+        (|report| report.undone = true, "Ready=False:UndoneByOthers Reconciling=True:UndoneByOthers"),
+        (
+            |report| report.transfer = Arc::new(Transfer::movement(ObjectName::new("a", "p"), &a_move()).unwrap()),
+            "Ready=False:Progressing Reconciling=True:Progressing",
+        ),
+    ];
+    for (change, expected) in cases {
+        let report = transfer_report(&mut index, change);
+        assert_eq!(conditions(&status_of(&index, Kind::Move, Some(&report), NOW)), expected);
+    }
+    let mut report = transfer_report(&mut index, |_| {});
+    let summary = subject(status_of(&index, Kind::Move, Some(&report), NOW)).summary.unwrap();
+    assert_eq!((summary.participants, summary.noncompliant, summary.violations), (3, 2, None));
+    report.features.move_ = Feature::Unsupported;
+    let desired = status_of(&index, Kind::Move, Some(&report), NOW);
     assert_eq!(conditions(&desired), "Ready=False:UnsupportedByServer Stalled=True:UnsupportedByServer");
+}
+
+fn a_move() -> crate::api::ParticipantMoveSpec {
+    let spec = json!({"serverRef": {"name": "main"}, "source": {"rooms": [{"exact": "x"}]}, "destinationRoom": "y"});
+    serde_json::from_value(spec).unwrap()
 }
 
 #[test]

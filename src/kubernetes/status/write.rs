@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use kube::{
     Api, Client, Resource,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    api::{DynamicObject, Patch, PatchParams},
     runtime::events::Recorder,
 };
 use serde_json::json;
@@ -25,13 +25,12 @@ use super::{
     pace::{Decision, Memory},
 };
 use crate::{
-    api::{LiveKitServer, ParticipantForward, ParticipantMove, RoomPolicy},
     engine::{Leadership, Reports},
     kubernetes::{
         MANAGER,
         hub::Hub,
         index::{Index, Standing},
-        kind::{Kind, ObjectId},
+        kind::ObjectId,
     },
     metrics::Metrics,
 };
@@ -274,7 +273,7 @@ fn desired_of(index: &Index, reports: &Reports, id: &ObjectId, standing: &Standi
 /// Writes one status, and tells of the turn that it makes.
 async fn write(client: Client, recorder: Recorder, job: Job) -> Done {
     let Job { id, uid, status, turn } = job;
-    let resource = resource(id.kind);
+    let resource = id.kind.resource();
     let api: Api<DynamicObject> = Api::namespaced_with(client, &id.name.namespace, &resource);
     // The uid makes it a conflict where the object has been deleted and made anew.
     let patch = json!({
@@ -296,13 +295,4 @@ async fn write(client: Client, recorder: Recorder, job: Job) -> Done {
         Err(_) => Err(Failure::Timeout),
     };
     Done { id, uid, result }
-}
-
-fn resource(kind: Kind) -> ApiResource {
-    match kind {
-        Kind::Server => ApiResource::erase::<LiveKitServer>(&()),
-        Kind::Policy => ApiResource::erase::<RoomPolicy>(&()),
-        Kind::Forward => ApiResource::erase::<ParticipantForward>(&()),
-        Kind::Move => ApiResource::erase::<ParticipantMove>(&()),
-    }
 }

@@ -24,6 +24,9 @@ struct Model {
     faults: Vec<(String, usize, Fault)>,
     latency: Duration,
     remote_unmute: bool,
+    cloud: bool,
+    /// Where copies come from: by destination and identity, the source room.
+    copies: BTreeMap<(String, String), String>,
     under_way: usize,
     most_under_way: usize,
 }
@@ -34,7 +37,7 @@ pub struct Call {
     /// When.
     pub at: Instant,
     /// Which: `rooms`, `list ROOM`, `get ROOM/IDENTITY`, `update ROOM/IDENTITY FIELDS`, `remove ROOM/IDENTITY`,
-    /// `mute ROOM/IDENTITY TRACK`, `unmute …`.
+    /// `mute ROOM/IDENTITY TRACK`, `unmute …`, `forward ROOM/IDENTITY DESTINATION`, `move …`.
     pub what: String,
 }
 
@@ -92,7 +95,7 @@ impl LiveKit {
 
     /// Somebody is in a room no more.
     pub fn take(&self, room: &str, identity: &str) {
-        self.model().rooms.entry(room.into()).or_default().remove(identity);
+        self.model().leave(room, identity);
     }
 
     /// A room is no more.
@@ -131,6 +134,21 @@ impl LiveKit {
 
     pub fn allow_unmute(&self) {
         self.model().remote_unmute = true;
+    }
+
+    /// It can forward and move, as LiveKit Cloud alone can.
+    pub fn be_cloud(&self) {
+        self.model().cloud = true;
+    }
+
+    /// Who is in a room: copies in brackets.
+    pub fn who(&self, room: &str) -> Vec<String> {
+        let model = self.model();
+        let Some(room) = model.rooms.get(room) else { return Vec::new() };
+        let shown = |one: &Participant| {
+            if one.forwarded { format!("[{}]", one.identity) } else { one.identity.clone() }
+        };
+        room.values().map(shown).collect()
     }
 
     pub fn set_latency(&self, latency: Duration) {
@@ -198,6 +216,23 @@ impl LiveKit {
 }
 
 impl Model {
+    /// Somebody leaves a room, and so do the copies of it.
+    fn leave(&mut self, room: &str, identity: &str) {
+        self.rooms.entry(room.into()).or_default().remove(identity);
+        let made = self.copies.iter().filter(|((_, copied), source)| copied == identity && *source == room);
+        let made: Vec<_> = made.map(|(copy, _)| copy.clone()).collect();
+        for copy in made {
+            self.copies.remove(&copy);
+            self.leave(&copy.0, identity);
+        }
+    }
+
+    fn missing(&self, feature: Feature) -> Result<(), Error> {
+        let (status, code, message) = (500, TwirpCode::Unknown, "twirp error unknown: not implemented".into());
+        let feature = Some(feature);
+        if self.cloud { Ok(()) } else { Err(Error::Twirp { status, code, message, retry_after: None, feature }) }
+    }
+
     fn participant(&mut self, room: &str, identity: &str) -> Result<&mut Participant, Error> {
         self.rooms.get_mut(room).and_then(|room| room.get_mut(identity)).ok_or_else(not_found)
     }
@@ -267,7 +302,7 @@ impl RoomService for LiveKit {
     async fn remove(&self, room: &str, identity: &str, _revoke_tokens: bool) -> Result<(), Error> {
         self.answer(format!("remove {room}/{identity}"), |model, _| {
             model.participant(room, identity)?;
-            model.rooms.get_mut(room).map(|room| room.remove(identity));
+            model.leave(room, identity);
             Ok(())
         })
         .await
@@ -289,6 +324,35 @@ impl RoomService for LiveKit {
                 return Ok(true);
             }
             Ok(false)
+        })
+        .await
+    }
+
+    async fn forward(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
+        self.answer(format!("forward {room}/{identity} {destination}"), |model, fault| {
+            let source = model.participant(room, identity)?.clone();
+            model.missing(Feature::Forward)?;
+            if matches!(fault, Some(Fault::HasNoEffect)) {
+                return Ok(());
+            }
+            let copy = Participant { sid: super::sid("PA"), forwarded: true, ..source };
+            let before = model.rooms.entry(destination.into()).or_default().insert(identity.into(), copy);
+            assert!(before.is_none_or(|before| before.forwarded), "{identity} of {destination} has been driven out");
+            model.copies.insert((destination.into(), identity.into()), room.into());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn move_to(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
+        self.answer(format!("move {room}/{identity} {destination}"), |model, _| {
+            let source = model.participant(room, identity)?.clone();
+            model.missing(Feature::Move)?;
+            model.leave(room, identity);
+            let there = Participant { sid: super::sid("PA"), ..source };
+            let before = model.rooms.entry(destination.into()).or_default().insert(identity.into(), there);
+            assert!(before.is_none_or(|before| before.forwarded), "{identity} of {destination} has been driven out");
+            Ok(())
         })
         .await
     }

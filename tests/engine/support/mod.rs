@@ -10,8 +10,8 @@ use std::sync::{
 
 use jiff::Timestamp;
 use usher::{
-    api::{Kind, RoomPolicySpec, Source, State},
-    policy::{Media, ObjectName, Participant, Permission, Policy, Track},
+    api::{Kind, ParticipantForwardSpec, ParticipantMoveSpec, RoomPolicySpec, Source, State},
+    policy::{Media, ObjectName, Participant, Permission, Policy, Reach, Track, Transfer, TransferMember},
 };
 
 pub use livekit::{Fault, LiveKit, not_found, refused, status, unavailable};
@@ -38,6 +38,24 @@ pub fn spec(name: &str, yaml: &str) -> Arc<Policy> {
     let yaml = format!("serverRef: {{name: main}}\n{yaml}");
     let spec: RoomPolicySpec = serde_saphyr::from_str(&yaml).expect("YAML of a spec");
     Arc::new(Policy::compile(ObjectName::new("livekit", name), &spec).expect("a good spec"))
+}
+
+/// A forward from what matters in its spec.
+pub fn forward(name: &str, yaml: &str) -> TransferMember {
+    let yaml = format!("serverRef: {{name: main}}\n{yaml}");
+    let spec: ParticipantForwardSpec = serde_saphyr::from_str(&yaml).expect("YAML of a spec");
+    member(Transfer::forward(ObjectName::new("livekit", name), &spec).expect("a good spec"))
+}
+
+/// A move from what matters in its spec.
+pub fn movement(name: &str, yaml: &str) -> TransferMember {
+    let yaml = format!("serverRef: {{name: main}}\n{yaml}");
+    let spec: ParticipantMoveSpec = serde_saphyr::from_str(&yaml).expect("YAML of a spec");
+    member(Transfer::movement(ObjectName::new("livekit", name), &spec).expect("a good spec"))
+}
+
+fn member(transfer: Transfer) -> TransferMember {
+    TransferMember { transfer: Arc::new(transfer), reach: Reach::Home, ending: false }
 }
 
 fn sid(prefix: &str) -> String {

@@ -7,11 +7,13 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use usher::{
     engine::{
         Catalog, Clock, Engine, Event, Leadership, Limits, PolicyReport, Reports, Route, Routes, Server, ServerReport,
-        ServerView, What,
+        ServerView, TransferReport, What,
     },
     livekit::webhook::Verifier,
     metrics::Metrics,
-    policy::{Member, ObjectName, Participant, Policy, PolicySet, Reach, Track},
+    policy::{
+        Member, ObjectName, Participant, Policy, PolicySet, Reach, Track, TransferId, TransferMember, TransferSet,
+    },
 };
 
 use super::{LiveKit, policy};
@@ -23,6 +25,7 @@ pub const START: &str = "2026-06-01T12:00:00Z";
 pub struct View {
     pub livekit: Arc<LiveKit>,
     pub policies: Vec<Arc<Policy>>,
+    pub transfers: Vec<TransferMember>,
     pub resync_interval: Duration,
     pub limits: Limits,
     pub suspended: bool,
@@ -36,6 +39,7 @@ pub struct Stage {
     pub metrics: Arc<Metrics>,
     pub reports: watch::Receiver<Reports>,
     set: Arc<PolicySet>,
+    transfers: Arc<TransferSet>,
     catalog: watch::Sender<Option<Arc<Catalog<LiveKit>>>>,
     routes: Routes,
     stop: watch::Sender<bool>,
@@ -76,6 +80,7 @@ impl Stage {
         let mut view = View {
             livekit: Arc::clone(&livekit),
             policies: vec![policy("rules", rules)],
+            transfers: Vec::new(),
             resync_interval: Duration::from_secs(30),
             limits: Limits { rate: None, max_in_flight: 32 },
             suspended: false,
@@ -90,9 +95,10 @@ impl Stage {
         let engine = Engine::new(catalogs, reporting, routes.clone(), Arc::clone(&metrics));
         let engine = engine.with_clock(clock).led_by(leadership);
         let engine = tokio::spawn(engine.run(stopped));
-        let set = Arc::default();
-        let mut stage = Self { livekit, view, clock, metrics, reports, set, catalog, routes, stop, engine };
+        let (set, transfers) = (Arc::default(), Arc::default());
+        let mut stage = Self { livekit, view, clock, metrics, reports, set, transfers, catalog, routes, stop, engine };
         stage.set_policies();
+        stage.set_transfers();
         stage.show();
         stage.rest().await;
         stage
@@ -103,6 +109,10 @@ impl Stage {
         self.set = Arc::new(PolicySet::new(self.view.policies.iter().map(member).collect(), Vec::new()));
     }
 
+    fn set_transfers(&mut self) {
+        self.transfers = Arc::new(TransferSet::new(self.view.transfers.clone(), Vec::new()));
+    }
+
     /// Shows the view to the engine.
     pub fn show(&self) {
         let View { livekit, resync_interval, limits, suspended, resync_request, .. } = &self.view;
@@ -110,6 +120,7 @@ impl Stage {
             server: server(),
             service: Arc::clone(livekit),
             policies: Arc::clone(&self.set),
+            transfers: Arc::clone(&self.transfers),
             resync_interval: *resync_interval,
             limits: *limits,
             suspended: *suspended,
@@ -136,6 +147,20 @@ impl Stage {
     /// Puts other rules in the place of those that are there.
     pub async fn rule(&mut self, rules: &str) {
         self.govern([policy("rules", rules)]).await;
+    }
+
+    /// Puts other forwards and moves in the place of those that are there.
+    pub async fn bring(&mut self, transfers: impl IntoIterator<Item = TransferMember>) {
+        self.view.transfers = transfers.into_iter().collect();
+        self.set_transfers();
+        self.show();
+        self.rest().await;
+    }
+
+    /// The last report on a forward or move, when it is as wanted.
+    pub async fn tells_of(&mut self, id: &TransferId, wanted: impl Fn(&TransferReport) -> bool) -> TransferReport {
+        let report = self.report(|report| report.transfers.get(id).is_some_and(&wanted)).await;
+        report.transfers[id].clone()
     }
 
     /// Waits until there is nothing left to do now.

@@ -3,6 +3,7 @@
 mod access;
 mod policies;
 mod servers;
+mod transfers;
 
 use std::{num::NonZeroU32, time::Duration};
 

@@ -1,0 +1,322 @@
+//! Forwards and moves where they work: the operator as a program, a real Kubernetes API, and a simulated LiveKit Cloud.
+
+use std::time::Duration;
+
+use livekit_protocol::{DisconnectReason, participant_info::KindDetail};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+use usher::{
+    livekit::Credentials,
+    simulator::{Change, Cloud, Edition, Join, Options, Running},
+};
+use usher_testkit::{Cluster, Operator, OperatorOptions, eventually, free_port};
+
+use crate::stage::{A_WHILE, AGAIN, condition};
+
+const SECRET: &str = "a-secret-of-more-than-32-characters-in-all";
+
+/// A namespace with a LiveKitServer `main`, which is simulated, and an operator.
+struct Stage {
+    cluster: &'static Cluster,
+    namespace: String,
+    server: Running,
+    operator: Operator,
+}
+
+impl Stage {
+    /// With webhooks that tell of copies and of the moved, or without: nobody knows how it is in the cloud.
+    async fn set(announces_copies: bool) -> Self {
+        let cluster = Cluster::shared().await;
+        let namespace = cluster.namespace("cloud").await;
+        let port = free_port();
+        let server = Running::start(Options {
+            keys: vec![Credentials::new("devkey", SECRET)],
+            edition: Edition::Cloud(Cloud { announces_copies }),
+            webhook_urls: vec![format!("http://127.0.0.1:{port}/webhooks/{namespace}/main")],
+            ..Options::default()
+        })
+        .await
+        .expect("it starts");
+        let stage_of = |url: &str| {
+            format!(
+                "apiVersion: v1\nkind: Secret\nmetadata: {{name: keys, namespace: {namespace}}}\nstringData: \
+                 {{LIVEKIT_API_KEY: devkey, LIVEKIT_API_SECRET: {SECRET}}}\n---\napiVersion: usher.dev/v1alpha1\nkind: \
+                 LiveKitServer\nmetadata: {{name: main, namespace: {namespace}}}\nspec: {{url: \"{url}\", credentials: \
+                 {{secretRef: {{name: keys}}}}, resyncInterval: 5s}}\n"
+            )
+        };
+        cluster.apply(&stage_of(&server.url())).await;
+        let options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), cluster.kubeconfig());
+        let operator = Operator::start(options.http_port(port).namespace(&namespace)).await;
+        Self { cluster, namespace, server, operator }
+    }
+
+    /// Applies an object of one of the two kinds.
+    async fn apply(&self, kind: &str, name: &str, spec: &str) {
+        let namespace = &self.namespace;
+        self.cluster
+            .apply(&format!(
+                "apiVersion: usher.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: \
+                 {{serverRef: {{name: main}}, {spec}}}\n"
+            ))
+            .await;
+    }
+
+    async fn kubectl(&self, args: &[&str]) -> String {
+        self.cluster.kubectl(&[args, &["-n", &self.namespace]].concat(), None).await.ok()
+    }
+
+    async fn get(&self, kind: &str, name: &str) -> Value {
+        serde_json::from_str(&self.kubectl(&["get", kind, name, "-o", "json"]).await).expect("kubectl writes JSON")
+    }
+
+    fn join(&self, room: &str, identity: &str, role: &str) {
+        self.server.simulator().join(Join::new(room, identity).attribute("role", role)).expect("there is room");
+    }
+
+    fn leave(&self, room: &str, identity: &str) {
+        self.server.simulator().leave(room, identity, DisconnectReason::ClientInitiated).expect("it is there");
+    }
+
+    /// Who is in a room: copies in brackets.
+    fn who(&self, room: &str) -> Vec<String> {
+        let shown = |info: &livekit_protocol::ParticipantInfo| {
+            let is_copy = info.kind_details().any(|detail| detail == KindDetail::Forwarded);
+            if is_copy { format!("[{}]", info.identity) } else { info.identity.clone() }
+        };
+        self.server.simulator().participants(room).iter().map(shown).collect()
+    }
+
+    async fn wait_for(&self, room: &str, wanted: &[&str]) {
+        eventually(AGAIN, &format!("{room}: {wanted:?}"), async || {
+            let who = self.who(room);
+            if who == wanted { Ok(()) } else { Err(format!("{who:?}\n{}", self.operator.log())) }
+        })
+        .await;
+    }
+
+    async fn wait_ready(&self, kind: &str, name: &str, reason: &str) -> Value {
+        eventually(AGAIN, &format!("{kind} {name} {reason}"), async || {
+            let object = self.get(kind, name).await;
+            match condition(&object, "Ready") {
+                Some((_, why)) if why == reason => Ok(object),
+                _ => Err(object["status"].to_string()),
+            }
+        })
+        .await
+    }
+
+    /// Waits for an Event at an object that begins with this, as `reason note`. Those of one reason are joined to one,
+    /// with the note of the first.
+    async fn wait_event(&self, name: &str, wanted: &str) {
+        eventually(AGAIN, wanted, async || {
+            let template = "jsonpath={range .items[*]}{.regarding.name} {.reason} {.note}{\"\\n\"}{end}";
+            let events = self.kubectl(&["get", "events.events.k8s.io", "-o", template]).await;
+            if events.lines().any(|line| line.starts_with(&format!("{name} {wanted}"))) { Ok(()) } else { Err(events) }
+        })
+        .await;
+    }
+
+    async fn delete(&self, kind: &str, name: &str) -> Duration {
+        let begun = Instant::now();
+        self.kubectl(&["delete", kind, name, "--timeout=70s"]).await;
+        begun.elapsed()
+    }
+}
+
+const TO_BOTH: &str = "source: {rooms: [{exact: stage}]}, destinationRooms: [overflow-1, overflow-2]";
+const TO_ONE: &str = "source: {rooms: [{exact: stage}]}, destinationRooms: [overflow-1]";
+const HOSTS: &str = "source: {rooms: [{exact: stage}], match: {attributes: [{key: role, values: [{exact: host}]}]}}, \
+                     destinationRooms: [overflow-1]";
+const ADMIT: &str = "source: {rooms: [{exact: lobby}], match: {attributes: [{key: role, values: [{exact: host}]}]}}, \
+                     destinationRoom: hall";
+
+async fn is_kept_alive_and_ended(announces_copies: bool) {
+    let stage = Stage::set(announces_copies).await;
+    stage.join("stage", "anna", "host");
+    stage.apply("ParticipantForward", "f", TO_BOTH).await;
+    for room in ["overflow-1", "overflow-2"] {
+        stage.wait_for(room, &["[anna]"]).await;
+    }
+    stage.join("stage", "bert", "guest");
+    stage.wait_for("overflow-2", &["[anna]", "[bert]"]).await;
+    let object = stage.wait_ready("pfwd", "f", "Enforced").await;
+    assert_eq!(object["metadata"]["finalizers"][0], "usher.dev/forward");
+    stage.wait_event("f", "Forwarded Forwarded anna from room stage to overflow-1.").await;
+    eventually(AGAIN, "the features of the server", async || {
+        let features = stage.get("lks", "main").await["status"]["features"].take();
+        if features["forward"] == "Supported" { Ok(()) } else { Err(features.to_string()) }
+    })
+    .await;
+
+    // A copy that somebody removes comes back; one whose source has gone does not.
+    stage.leave("overflow-1", "anna");
+    stage.wait_for("overflow-1", &["[anna]", "[bert]"]).await;
+    stage.leave("stage", "bert");
+    stage.wait_for("overflow-1", &["[anna]"]).await;
+    stage.join("stage", "carl", "guest");
+    stage.wait_for("overflow-2", &["[anna]", "[carl]"]).await;
+
+    // The list shrinks.
+    stage.apply("ParticipantForward", "f", TO_ONE).await;
+    stage.wait_for("overflow-2", &[]).await;
+    assert_eq!(stage.who("overflow-1"), ["[anna]", "[carl]"]);
+    stage.wait_event("f", "Removed Removed the copy of ").await;
+
+    // Fewer match.
+    stage.apply("ParticipantForward", "f", HOSTS).await;
+    stage.wait_for("overflow-1", &["[anna]"]).await;
+    let change = Change { attributes: [("role".to_owned(), "guest".to_owned())].into(), ..Change::default() };
+    let _ = stage.server.simulator().change("stage", "anna", &change);
+
+    // It is deleted.
+    let took = stage.delete("pfwd", "f").await;
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert_eq!(stage.who("overflow-1"), [""; 0], "{}", stage.operator.log());
+    assert_eq!(stage.who("stage"), ["anna", "carl"]);
+    assert_eq!(stage.operator.metric("usher_panics_total").await, Some(0.0));
+}
+
+#[tokio::test]
+async fn a_forward_is_kept_alive_and_ended_where_webhooks_tell_of_copies() {
+    is_kept_alive_and_ended(true).await;
+}
+
+#[tokio::test]
+async fn a_forward_is_kept_alive_and_ended_where_they_do_not() {
+    is_kept_alive_and_ended(false).await;
+}
+
+#[tokio::test]
+async fn copies_stay_where_they_are_retained_or_wanted_by_another() {
+    let stage = Stage::set(true).await;
+    stage.join("stage", "anna", "host");
+    stage.join("stage", "bert", "guest");
+    stage.apply("ParticipantForward", "all", TO_ONE).await;
+    stage.apply("ParticipantForward", "hosts", &format!("{HOSTS}, deletionPolicy: Retain")).await;
+    stage.wait_for("overflow-1", &["[anna]", "[bert]"]).await;
+    stage.wait_ready("pfwd", "hosts", "Enforced").await;
+    assert_eq!(stage.get("pfwd", "hosts").await["metadata"]["finalizers"], Value::Null);
+    // What the other wants stays.
+    assert!(stage.delete("pfwd", "all").await < Duration::from_secs(60));
+    stage.wait_for("overflow-1", &["[anna]"]).await;
+    stage.delete("pfwd", "hosts").await;
+    sleep(3 * A_WHILE).await;
+    assert_eq!(stage.who("overflow-1"), ["[anna]"]);
+}
+
+#[tokio::test]
+async fn an_identity_in_use_is_left_alone_and_the_condition_says_so() {
+    let stage = Stage::set(false).await;
+    stage.join("overflow-1", "anna", "guest");
+    stage.join("stage", "anna", "host");
+    stage.join("stage", "bert", "host");
+    stage.apply("ParticipantForward", "f", TO_ONE).await;
+    stage.wait_for("overflow-1", &["anna", "[bert]"]).await;
+    let object = stage.wait_ready("pfwd", "f", "IdentityInUse").await;
+    assert_eq!(condition(&object, "Reconciling").expect("it may heal").1, "IdentityInUse");
+    assert_eq!(object["status"]["samples"][0]["identity"], "anna");
+    stage.leave("overflow-1", "anna");
+    stage.wait_for("overflow-1", &["[anna]", "[bert]"]).await;
+    stage.wait_ready("pfwd", "f", "Enforced").await;
+}
+
+#[tokio::test]
+async fn room_policies_apply_to_who_is_moved_and_to_named_copies() {
+    let stage = Stage::set(false).await;
+    let rules = "rooms: [{exact: hall}, {exact: overflow-1}], rules: [{name: seat, match: {include: [Forwarded]}, set: \
+                 {attributes: {seat: back}}}]";
+    stage.apply("RoomPolicy", "seats", rules).await;
+    stage.apply("ParticipantMove", "m", ADMIT).await;
+    stage.apply("ParticipantForward", "f", TO_ONE).await;
+    stage.join("lobby", "anna", "host");
+    stage.join("lobby", "bert", "guest");
+    stage.join("stage", "carl", "guest");
+    stage.wait_for("hall", &["anna"]).await;
+    stage.wait_for("overflow-1", &["[carl]"]).await;
+    for (room, identity) in [("hall", "anna"), ("overflow-1", "carl")] {
+        eventually(AGAIN, "the attribute", async || {
+            let seen = stage.server.simulator().participant(room, identity).ok_or("gone")?;
+            if seen.attributes.get("seat").is_some_and(|seat| seat == "back") { Ok(()) } else { Err("not yet") }
+        })
+        .await;
+    }
+    assert_eq!(stage.who("lobby"), ["bert"]);
+    stage.wait_event("m", "Moved Moved anna from room lobby to hall.").await;
+    stage.wait_ready("pmov", "m", "Enforced").await;
+}
+
+#[tokio::test]
+async fn a_circle_of_moves_ends_and_both_say_so() {
+    let stage = Stage::set(true).await;
+    stage.apply("ParticipantMove", "admit", ADMIT).await;
+    let back = "source: {rooms: [{exact: hall}]}, destinationRoom: lobby";
+    stage.apply("ParticipantMove", "back", back).await;
+    stage.wait_ready("pmov", "back", "NoActiveRooms").await;
+    stage.join("lobby", "anna", "host");
+    for name in ["admit", "back"] {
+        let object = stage.wait_ready("pmov", name, "MoveLoop").await;
+        let message = object["status"]["conditions"][0]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains("/back has stopped for them"), "{message}");
+    }
+    stage.wait_for("hall", &["anna"]).await;
+    sleep(A_WHILE).await;
+    assert_eq!((stage.who("hall"), stage.who("lobby")), (vec!["anna".to_owned()], vec![]));
+}
+
+#[tokio::test]
+async fn a_forward_that_outlived_its_operator_is_ended_by_the_next() {
+    let stage = Stage::set(false).await;
+    stage.join("stage", "anna", "host");
+    stage.apply("ParticipantForward", "f", TO_ONE).await;
+    stage.wait_for("overflow-1", &["[anna]"]).await;
+    stage.operator.kill().await;
+    stage.kubectl(&["delete", "pfwd", "f", "--wait=false"]).await;
+    sleep(A_WHILE).await;
+    assert_eq!(stage.who("overflow-1"), ["[anna]"]);
+    stage.operator.start().await;
+    stage.wait_for("overflow-1", &[]).await;
+    stage.kubectl(&["wait", "--for=delete", "pfwd/f", "--timeout=20s"]).await;
+}
+
+#[tokio::test]
+async fn who_may_govern_only_some_rooms_forwards_only_between_those() {
+    let stage = Stage::set(true).await;
+    let other = stage.cluster.namespace("tenant").await;
+    let operator = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), stage.cluster.kubeconfig());
+    let operator = operator.namespace(&stage.namespace).namespace(&other);
+    stage.operator.terminate(Duration::from_secs(5)).await.expect("it ends");
+    let _both = Operator::start(operator).await;
+    let access = format!(
+        "{{\"spec\":{{\"access\":[{{\"name\":\"t\",\"namespaces\":{{\"names\":[\"{other}\"]}},\"rooms\":[{{\"prefix\":\
+         \"t-\"}}]}}]}}}}"
+    );
+    stage.kubectl(&["patch", "lks", "main", "--type=merge", "-p", &access]).await;
+    let forward = |name: &str, from: &str, to: &str| {
+        format!(
+            "apiVersion: usher.dev/v1alpha1\nkind: ParticipantForward\nmetadata: {{name: {name}, namespace: {other}}}\n\
+             spec: {{serverRef: {{name: main, namespace: {}}}, source: {{rooms: [{{exact: {from}}}]}}, \
+             destinationRooms: [{to}]}}\n",
+            stage.namespace
+        )
+    };
+    stage.join("t-stage", "anna", "host");
+    stage.join("stage", "bert", "host");
+    for (name, from, to) in [("good", "t-stage", "t-over"), ("to", "t-stage", "over"), ("from", "stage", "t-over")] {
+        stage.cluster.apply(&forward(name, from, to)).await;
+    }
+    stage.wait_for("t-over", &["[anna]"]).await;
+    for (name, reason) in [("good", "Enforced"), ("to", "NotPermitted"), ("from", "NotPermitted")] {
+        eventually(AGAIN, reason, async || {
+            let text = stage.cluster.kubectl(&["get", "pfwd", name, "-n", &other, "-o", "json"], None).await.ok();
+            let object: Value = serde_json::from_str(&text).expect("JSON");
+            match condition(&object, "Ready") {
+                Some((_, why)) if why == reason => Ok(()),
+                _ => Err(object["status"].to_string()),
+            }
+        })
+        .await;
+    }
+    sleep(A_WHILE).await;
+    assert_eq!((stage.who("t-over"), stage.who("over")), (vec!["[anna]".to_owned()], vec![]));
+}
