@@ -280,7 +280,10 @@ impl Participant {
     #[track_caller]
     pub fn assert_unchanged_for(&self, duration: Duration) -> impl Future<Output = ()> {
         let caller = Location::caller();
-        let is_active = |entries: &[Entry]| infos(entries).any(|(_, info)| info.state == "ACTIVE").then_some(());
+        // Of a hidden participant's own states LiveKit tells it nothing.
+        let is_active = |entries: &[Entry]| {
+            infos(entries).any(|(_, info)| info.state == "ACTIVE" || info.permission.hidden).then_some(())
+        };
         let active = self.wait(BECOMES_ACTIVE, "to be active", is_active);
         async move {
             active.await;
