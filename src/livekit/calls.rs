@@ -1,26 +1,31 @@
-//! The calls as a trait, for whoever does not care how they reach a server.
+//! The calls, for whoever does not care how they reach a server.
 
 use std::future::Future;
 
 use livekit_protocol::{ParticipantInfo, Room, TrackInfo};
 
-use super::{Client, Error, ParticipantUpdate};
+use super::{Error, ParticipantUpdate};
 
-/// The calls of [`Client`], which see for what they do. Another implementation is a simulated server in this process.
+/// The calls of the RoomService. Implemented by [`Client`](super::Client), over the network, and by a simulated server in
+/// this process.
 ///
 /// Every call ends by itself, in the time that its server is given.
-#[allow(missing_docs, reason = "they are documented at Client")]
 pub trait Calls: Send + Sync + 'static {
+    /// The rooms in session of these names; of no names, all rooms.
     fn list_rooms(&self, names: Vec<String>) -> impl Future<Output = Result<Vec<Room>, Error>> + Send;
 
+    /// Everybody in a room, hidden ones, agents and recorders included. The open-source server answers for a room that
+    /// it does not know with an empty list, LiveKit Cloud with an error of class Gone.
     fn list_participants(&self, room: &str) -> impl Future<Output = Result<Vec<ParticipantInfo>, Error>> + Send;
 
+    /// One participant.
     fn get_participant(
         &self,
         room: &str,
         identity: &str,
     ) -> impl Future<Output = Result<ParticipantInfo, Error>> + Send;
 
+    /// Changes a participant; the answer is the participant after the change.
     fn update_participant(
         &self,
         room: &str,
@@ -28,6 +33,11 @@ pub trait Calls: Send + Sync + 'static {
         update: ParticipantUpdate,
     ) -> impl Future<Output = Result<ParticipantInfo, Error>> + Send;
 
+    /// Disconnects a participant.
+    ///
+    /// `revoke_token_ts`, in seconds of Unix time: LiveKit Cloud refuses from then on tokens of this participant whose
+    /// `nbf` is earlier (livekit_room.proto, RoomParticipantIdentity). None leaves it to the server, which takes now
+    /// and a minute; `Some(1)` revokes none. The open-source server knows no revocation.
     fn remove_participant(
         &self,
         room: &str,
@@ -35,6 +45,8 @@ pub trait Calls: Send + Sync + 'static {
         revoke_token_ts: Option<i64>,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Mutes or unmutes a track. None when the participant has no such track any more: LiveKit then answers with
+    /// success and nothing.
     fn mute_published_track(
         &self,
         room: &str,
@@ -43,6 +55,7 @@ pub trait Calls: Send + Sync + 'static {
         muted: bool,
     ) -> impl Future<Output = Result<Option<TrackInfo>, Error>> + Send;
 
+    /// Shows a participant in another room as well, until it leaves or the copy there is removed.
     fn forward_participant(
         &self,
         room: &str,
@@ -50,55 +63,11 @@ pub trait Calls: Send + Sync + 'static {
         destination: &str,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Takes a participant into another room. After a timeout it may have arrived: look there first.
     fn move_participant(
         &self,
         room: &str,
         identity: &str,
         destination: &str,
     ) -> impl Future<Output = Result<(), Error>> + Send;
-}
-
-impl Calls for Client {
-    async fn list_rooms(&self, names: Vec<String>) -> Result<Vec<Room>, Error> {
-        Self::list_rooms(self, names).await
-    }
-
-    async fn list_participants(&self, room: &str) -> Result<Vec<ParticipantInfo>, Error> {
-        Self::list_participants(self, room).await
-    }
-
-    async fn get_participant(&self, room: &str, identity: &str) -> Result<ParticipantInfo, Error> {
-        Self::get_participant(self, room, identity).await
-    }
-
-    async fn update_participant(
-        &self,
-        room: &str,
-        identity: &str,
-        update: ParticipantUpdate,
-    ) -> Result<ParticipantInfo, Error> {
-        Self::update_participant(self, room, identity, update).await
-    }
-
-    async fn remove_participant(&self, room: &str, identity: &str, revoke_token_ts: Option<i64>) -> Result<(), Error> {
-        Self::remove_participant(self, room, identity, revoke_token_ts).await
-    }
-
-    async fn mute_published_track(
-        &self,
-        room: &str,
-        identity: &str,
-        track_sid: &str,
-        muted: bool,
-    ) -> Result<Option<TrackInfo>, Error> {
-        Self::mute_published_track(self, room, identity, track_sid, muted).await
-    }
-
-    async fn forward_participant(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
-        Self::forward_participant(self, room, identity, destination).await
-    }
-
-    async fn move_participant(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
-        Self::move_participant(self, room, identity, destination).await
-    }
 }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use livekit_protocol::{
-    ForwardParticipantRequest, ForwardParticipantResponse, ListParticipantsRequest, ListParticipantsResponse,
-    ListRoomsRequest, ListRoomsResponse, MoveParticipantRequest, MoveParticipantResponse, MuteRoomTrackRequest,
-    MuteRoomTrackResponse, ParticipantInfo, ParticipantPermission, RemoveParticipantResponse, Room,
-    RoomParticipantIdentity, TrackInfo, UpdateParticipantRequest,
+    ForwardParticipantResponse, ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse,
+    MoveParticipantResponse, MuteRoomTrackResponse, ParticipantInfo, ParticipantPermission, RemoveParticipantResponse,
+    Room, TrackInfo,
 };
 use prost::Message;
 use thiserror::Error as ThisError;
@@ -18,7 +17,7 @@ use url::Url;
 use super::observe::Watch;
 use super::token::{Grant, Signer};
 use super::transport::Transport;
-use super::{Address, Credentials, Error, Feature, Method, Observer};
+use super::{Address, Calls, Credentials, Error, Feature, Method, Observer, request};
 
 /// A listing of a room with thousands of participants, each with its half mebibyte of metadata, must fit; a server
 /// that never stops sending must not.
@@ -158,120 +157,6 @@ impl Client {
         &self.inner.address
     }
 
-    /// The rooms in session of these names; of no names, all rooms.
-    pub async fn list_rooms(&self, names: Vec<String>) -> Result<Vec<Room>, Error> {
-        let call = Call { method: Method::ListRooms, grant: Grant::Rooms, limit: LARGEST_LISTING, feature: None };
-        let response: ListRoomsResponse = self.call(call, &ListRoomsRequest { names }).await?;
-        Ok(response.rooms)
-    }
-
-    /// Everybody in a room, hidden ones, agents and recorders included. The open-source server answers for a room that
-    /// it does not know with an empty list, LiveKit Cloud with an error of class Gone.
-    pub async fn list_participants(&self, room: &str) -> Result<Vec<ParticipantInfo>, Error> {
-        let call = Call { limit: LARGEST_LISTING, ..Call::on(Method::ListParticipants, room) };
-        let request = ListParticipantsRequest { room: room.to_owned() };
-        let response: ListParticipantsResponse = self.call(call, &request).await?;
-        Ok(response.participants)
-    }
-
-    /// One participant.
-    pub async fn get_participant(&self, room: &str, identity: &str) -> Result<ParticipantInfo, Error> {
-        let request =
-            RoomParticipantIdentity { room: room.to_owned(), identity: identity.to_owned(), ..Default::default() };
-        self.call(Call::on(Method::GetParticipant, room), &request).await
-    }
-
-    /// Changes a participant; the answer is the participant after the change.
-    pub async fn update_participant(
-        &self,
-        room: &str,
-        identity: &str,
-        update: ParticipantUpdate,
-    ) -> Result<ParticipantInfo, Error> {
-        let request = UpdateParticipantRequest {
-            room: room.to_owned(),
-            identity: identity.to_owned(),
-            metadata: update.metadata.unwrap_or_default(),
-            permission: update.permission,
-            name: update.name.unwrap_or_default(),
-            attributes: update.attributes,
-        };
-        self.call(Call::on(Method::UpdateParticipant, room), &request).await
-    }
-
-    /// Disconnects a participant.
-    ///
-    /// `revoke_token_ts`, in seconds of Unix time: LiveKit Cloud refuses from then on tokens of this participant whose
-    /// `nbf` is earlier (livekit_room.proto, RoomParticipantIdentity). None leaves it to the server, which takes now
-    /// and a minute; `Some(1)` revokes none. The open-source server knows no revocation.
-    pub async fn remove_participant(
-        &self,
-        room: &str,
-        identity: &str,
-        revoke_token_ts: Option<i64>,
-    ) -> Result<(), Error> {
-        let request = RoomParticipantIdentity {
-            room: room.to_owned(),
-            identity: identity.to_owned(),
-            revoke_token_ts: revoke_token_ts.unwrap_or_default(),
-        };
-        let _: RemoveParticipantResponse = self.call(Call::on(Method::RemoveParticipant, room), &request).await?;
-        Ok(())
-    }
-
-    /// Mutes or unmutes a track. None when the participant has no such track any more: LiveKit then answers with
-    /// success and nothing.
-    pub async fn mute_published_track(
-        &self,
-        room: &str,
-        identity: &str,
-        track_sid: &str,
-        muted: bool,
-    ) -> Result<Option<TrackInfo>, Error> {
-        let feature = if muted { None } else { Some(Feature::RemoteUnmute) };
-        let call = Call { feature, ..Call::on(Method::MutePublishedTrack, room) };
-        let request = MuteRoomTrackRequest {
-            room: room.to_owned(),
-            identity: identity.to_owned(),
-            track_sid: track_sid.to_owned(),
-            muted,
-        };
-        let response: MuteRoomTrackResponse = self.call(call, &request).await?;
-        Ok(response.track)
-    }
-
-    /// Shows a participant in another room as well, until it leaves or the copy there is removed.
-    pub async fn forward_participant(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
-        let call = Call {
-            grant: Grant::RoomTo { room, destination },
-            feature: Some(Feature::Forward),
-            ..Call::on(Method::ForwardParticipant, room)
-        };
-        let request = ForwardParticipantRequest {
-            room: room.to_owned(),
-            identity: identity.to_owned(),
-            destination_room: destination.to_owned(),
-        };
-        let _: ForwardParticipantResponse = self.call(call, &request).await?;
-        Ok(())
-    }
-
-    /// Takes a participant into another room. After a timeout it may have arrived: look there first.
-    pub async fn move_participant(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
-        let call = Call {
-            grant: Grant::RoomTo { room, destination },
-            feature: Some(Feature::Move),
-            ..Call::on(Method::MoveParticipant, room)
-        };
-        let request = MoveParticipantRequest {
-            room: room.to_owned(),
-            identity: identity.to_owned(),
-            destination_room: destination.to_owned(),
-        };
-        let _: MoveParticipantResponse = self.call(call, &request).await?;
-        Ok(())
-    }
-
     async fn call<A: Message + Default>(&self, call: Call<'_>, request: &impl Message) -> Result<A, Error> {
         let inner = &*self.inner;
         let mut watch = Watch::start(inner.observer.as_deref(), call.method);
@@ -284,6 +169,77 @@ impl Client {
         .await;
         watch.ended(result.as_ref().map_or_else(Error::label, |_| "ok"));
         result
+    }
+}
+
+impl Calls for Client {
+    async fn list_rooms(&self, names: Vec<String>) -> Result<Vec<Room>, Error> {
+        let call = Call { method: Method::ListRooms, grant: Grant::Rooms, limit: LARGEST_LISTING, feature: None };
+        let response: ListRoomsResponse = self.call(call, &ListRoomsRequest { names }).await?;
+        Ok(response.rooms)
+    }
+
+    async fn list_participants(&self, room: &str) -> Result<Vec<ParticipantInfo>, Error> {
+        let call = Call { limit: LARGEST_LISTING, ..Call::on(Method::ListParticipants, room) };
+        let request = ListParticipantsRequest { room: room.to_owned() };
+        let response: ListParticipantsResponse = self.call(call, &request).await?;
+        Ok(response.participants)
+    }
+
+    async fn get_participant(&self, room: &str, identity: &str) -> Result<ParticipantInfo, Error> {
+        self.call(Call::on(Method::GetParticipant, room), &request::who(room, identity)).await
+    }
+
+    async fn update_participant(
+        &self,
+        room: &str,
+        identity: &str,
+        update: ParticipantUpdate,
+    ) -> Result<ParticipantInfo, Error> {
+        let request = request::update(room, identity, update);
+        self.call(Call::on(Method::UpdateParticipant, room), &request).await
+    }
+
+    async fn remove_participant(&self, room: &str, identity: &str, revoke_token_ts: Option<i64>) -> Result<(), Error> {
+        let request = request::remove(room, identity, revoke_token_ts);
+        let _: RemoveParticipantResponse = self.call(Call::on(Method::RemoveParticipant, room), &request).await?;
+        Ok(())
+    }
+
+    async fn mute_published_track(
+        &self,
+        room: &str,
+        identity: &str,
+        track_sid: &str,
+        muted: bool,
+    ) -> Result<Option<TrackInfo>, Error> {
+        let feature = if muted { None } else { Some(Feature::RemoteUnmute) };
+        let call = Call { feature, ..Call::on(Method::MutePublishedTrack, room) };
+        let request = request::mute(room, identity, track_sid, muted);
+        let response: MuteRoomTrackResponse = self.call(call, &request).await?;
+        Ok(response.track)
+    }
+
+    async fn forward_participant(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
+        let call = Call {
+            grant: Grant::RoomTo { room, destination },
+            feature: Some(Feature::Forward),
+            ..Call::on(Method::ForwardParticipant, room)
+        };
+        let request = request::forward(room, identity, destination);
+        let _: ForwardParticipantResponse = self.call(call, &request).await?;
+        Ok(())
+    }
+
+    async fn move_participant(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
+        let call = Call {
+            grant: Grant::RoomTo { room, destination },
+            feature: Some(Feature::Move),
+            ..Call::on(Method::MoveParticipant, room)
+        };
+        let request = request::move_to(room, identity, destination);
+        let _: MoveParticipantResponse = self.call(call, &request).await?;
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ mod client;
 mod credentials;
 mod error;
 mod observe;
+pub(crate) mod request;
 mod retry_after;
 mod tls;
 mod token;

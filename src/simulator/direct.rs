@@ -6,7 +6,7 @@ use std::time::Duration;
 use livekit_protocol as lk;
 
 use super::{Answer, Call, Caller, Performed, Simulator};
-use crate::livekit::{Calls, Error, Feature, ParticipantUpdate};
+use crate::livekit::{Calls, Error, Feature, ParticipantUpdate, request};
 
 /// A caller in this process. It hears the errors that [`Client`](crate::livekit::Client) would have of the same server;
 /// faults, delays and timeouts are the same as over HTTP.
@@ -68,7 +68,7 @@ impl Calls for Direct {
     }
 
     async fn get_participant(&self, room: &str, identity: &str) -> Result<lk::ParticipantInfo, Error> {
-        match self.call(Call::GetParticipant(who(room, identity)), None).await? {
+        match self.call(Call::GetParticipant(request::who(room, identity)), None).await? {
             Answer::Participant(participant) => Ok(*participant),
             _ => Err(OTHER),
         }
@@ -80,14 +80,7 @@ impl Calls for Direct {
         identity: &str,
         update: ParticipantUpdate,
     ) -> Result<lk::ParticipantInfo, Error> {
-        let request = lk::UpdateParticipantRequest {
-            room: room.to_owned(),
-            identity: identity.to_owned(),
-            metadata: update.metadata.unwrap_or_default(),
-            permission: update.permission,
-            name: update.name.unwrap_or_default(),
-            attributes: update.attributes,
-        };
+        let request = request::update(room, identity, update);
         match self.call(Call::UpdateParticipant(request), None).await? {
             Answer::Participant(participant) => Ok(*participant),
             _ => Err(OTHER),
@@ -95,8 +88,7 @@ impl Calls for Direct {
     }
 
     async fn remove_participant(&self, room: &str, identity: &str, revoke_token_ts: Option<i64>) -> Result<(), Error> {
-        let revoke_token_ts = revoke_token_ts.unwrap_or_default();
-        let request = lk::RoomParticipantIdentity { revoke_token_ts, ..who(room, identity) };
+        let request = request::remove(room, identity, revoke_token_ts);
         self.call(Call::RemoveParticipant(request), None).await.map(drop)
     }
 
@@ -107,12 +99,7 @@ impl Calls for Direct {
         track_sid: &str,
         muted: bool,
     ) -> Result<Option<lk::TrackInfo>, Error> {
-        let request = lk::MuteRoomTrackRequest {
-            room: room.to_owned(),
-            identity: identity.to_owned(),
-            track_sid: track_sid.to_owned(),
-            muted,
-        };
+        let request = request::mute(room, identity, track_sid, muted);
         let feature = (!muted).then_some(Feature::RemoteUnmute);
         match self.call(Call::MutePublishedTrack(request), feature).await? {
             Answer::Track(track) => Ok(track.map(|track| *track)),
@@ -121,24 +108,12 @@ impl Calls for Direct {
     }
 
     async fn forward_participant(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
-        let request = lk::ForwardParticipantRequest {
-            room: room.to_owned(),
-            identity: identity.to_owned(),
-            destination_room: destination.to_owned(),
-        };
+        let request = request::forward(room, identity, destination);
         self.call(Call::ForwardParticipant(request), Some(Feature::Forward)).await.map(drop)
     }
 
     async fn move_participant(&self, room: &str, identity: &str, destination: &str) -> Result<(), Error> {
-        let request = lk::MoveParticipantRequest {
-            room: room.to_owned(),
-            identity: identity.to_owned(),
-            destination_room: destination.to_owned(),
-        };
+        let request = request::move_to(room, identity, destination);
         self.call(Call::MoveParticipant(request), Some(Feature::Move)).await.map(drop)
     }
-}
-
-fn who(room: &str, identity: &str) -> lk::RoomParticipantIdentity {
-    lk::RoomParticipantIdentity { room: room.to_owned(), identity: identity.to_owned(), ..Default::default() }
 }

@@ -7,7 +7,7 @@ use livekit_protocol::{DisconnectReason, TrackSource};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use usher::{
-    livekit::{Client, Config, Credentials, ParticipantUpdate, webhook::Verifier},
+    livekit::{Calls, Client, Config, Credentials, ParticipantUpdate, webhook::Verifier},
     simulator::{Options, Publication, Running},
 };
 use usher_testkit::{ApiKey, LiveKit, LiveKitOptions, Participants, TokenSpec};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use usher::livekit::{Class, Client, Error, Feature, Method, Observation};
+use usher::livekit::{Calls, Class, Client, Error, Feature, Method, Observation};
 
 use crate::scripted::{Scripted, Step, answer, config, json, protobuf};
 

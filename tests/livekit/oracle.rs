@@ -2,7 +2,7 @@
 
 use livekit_api::services::ServiceError;
 use livekit_api::services::room::{RoomClient, UpdateParticipantOptions};
-use usher::livekit::{Error, ParticipantUpdate};
+use usher::livekit::{Calls, Error, ParticipantUpdate};
 
 use crate::scripted::{KEY, SECRET};
 use crate::server::{LiveKit, Options, Participants};

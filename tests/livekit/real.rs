@@ -7,7 +7,7 @@ use livekit_protocol::ParticipantPermission;
 use livekit_protocol::participant_info::{Kind, State};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use usher::livekit::{Class, Client, Credentials, Feature, ParticipantUpdate};
+use usher::livekit::{Calls, Class, Client, Credentials, Feature, ParticipantUpdate};
 
 use crate::scripted::{KEY, SECRET, Scripted};
 use crate::server::{LiveKit, Options, Participants};

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use livekit_protocol as lk;
 use prost::Message;
 use serde_json::{Value, json};
-use usher::livekit::{Client, ConfigError, Credentials, Error, ParticipantUpdate};
+use usher::livekit::{Calls, Client, ConfigError, Credentials, Error, ParticipantUpdate};
 
 use crate::scripted::{Request, Scripted, Step, config, protobuf};
 

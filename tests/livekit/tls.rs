@@ -12,7 +12,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use usher::livekit::{Class, Client, Error, TlsProblem};
+use usher::livekit::{Calls, Class, Client, Error, TlsProblem};
 
 use crate::scripted::{Scripted, Step, answer, config, protobuf};
 

@@ -10,8 +10,8 @@ use livekit_api::access_token::TokenVerifier;
 use livekit_api::webhooks::WebhookReceiver;
 use livekit_protocol::WebhookEvent;
 use tokio::sync::mpsc;
-use usher::livekit::Credentials;
 use usher::livekit::webhook::{Verifier, WebhookError, sign};
+use usher::livekit::{Calls, Credentials};
 
 use crate::scripted::{KEY, SECRET};
 use crate::server::{LiveKit, Options, Participants};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use livekit_protocol::{ParticipantPermission, TrackSource, participant_info::State};
 use usher::{
-    livekit::{Class, Feature, ParticipantUpdate},
+    livekit::{Calls, Class, Feature, ParticipantUpdate},
     simulator::{Join, Publication, Running},
 };
 

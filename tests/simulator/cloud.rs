@@ -2,7 +2,7 @@
 
 use livekit_protocol::{DisconnectReason, TrackSource, participant_info::KindDetail};
 use usher::{
-    livekit::Class,
+    livekit::{Calls, Class},
     simulator::{Change, Edition, Join, JoinError, Options, Publication, Running, Simulator},
 };
 

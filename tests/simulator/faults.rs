@@ -5,7 +5,7 @@ use std::time::Duration;
 use livekit_protocol::RoomParticipantIdentity;
 use tokio::time::Instant;
 use usher::{
-    livekit::{Class, Client, Config, TwirpCode},
+    livekit::{Calls, Class, Client, Config, TwirpCode},
     simulator::{Answer, Call, Caller, Effect, Fault, Join, Method, Performed, Refusal, Running, Simulator},
 };
 
