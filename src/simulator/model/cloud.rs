@@ -37,7 +37,11 @@ impl From<Missing> for TransferError {
 impl Model {
     /// Whether webhooks tell of its coming and going.
     pub(super) fn announces(&self, participant: &Participant) -> bool {
-        participant.copy_of.is_none() || self.cloud.is_some_and(|cloud| cloud.announces_copies)
+        participant.copy_of.is_none() || self.announces_copies()
+    }
+
+    fn announces_copies(&self) -> bool {
+        self.cloud.is_some_and(|cloud| cloud.announces_copies)
     }
 
     /// Shows a participant in another room as well, until it leaves or the copy is removed. Again is nothing new.
@@ -58,14 +62,11 @@ impl Model {
         let sid = self.sids.make("PA_");
         let Some((source, _)) = self.rooms.get_key_value(room) else { return Err(TransferError::Missing) };
         let copy = self.find(room, identity)?.copy(sid, Arc::clone(source), now);
-        let Some(target) = self.rooms.get_mut(destination) else { return Err(TransferError::Missing) };
+        let Some(target) = self.rooms.get(destination) else { return Err(TransferError::Missing) };
         let name = Arc::clone(&target.name);
-        let (info, active) = (copy.info(), copy.state == State::Active);
-        let announced = active && self.cloud.is_some_and(|cloud| cloud.announces_copies);
-        target.insert(copy);
-        target.visited = true;
-        self.participants += 1;
-        self.mind_end(destination, now);
+        let info = copy.info();
+        let announced = copy.state == State::Active && self.announces_copies();
+        self.enter(destination, copy, now);
         self.with(room, identity, |source| source.copies.push(name))?;
         if announced {
             self.tell_of_participant(now, "participant_joined", destination, Some(info));
@@ -96,14 +97,9 @@ impl Model {
         moved.joined = now;
         moved.version = 2;
         moved.copies.clear();
-        let announced = moved.state == State::Active && self.cloud.is_some_and(|cloud| cloud.announces_copies);
+        let announced = moved.state == State::Active && self.announces_copies();
         let (info, who, tracks) = (moved.info(), moved.who(), moved.tracks.clone());
-        if let Some(target) = self.rooms.get_mut(destination) {
-            target.insert(moved);
-            target.visited = true;
-            self.participants += 1;
-        }
-        self.mind_end(destination, now);
+        self.enter(destination, moved, now);
         if self.moved.len() < MOST_MOVED {
             self.moved.insert((room.to_owned(), identity.to_owned()), destination.to_owned());
         }

@@ -46,11 +46,18 @@ impl Model {
         }
         let abort = Deadline::Abort(Arc::clone(&room.name), Arc::clone(&participant.identity), sid.clone());
         self.deadlines.insert((now.after(JOIN_TIMEOUT), abort));
-        room.insert(participant);
-        room.visited = true;
-        self.participants += 1;
-        self.mind_end(&name, now);
+        self.enter(&name, participant, now);
         Ok(sid)
+    }
+
+    /// Puts somebody into a room that there is.
+    pub(super) fn enter(&mut self, name: &str, participant: Participant, now: Moment) {
+        if let Some(room) = self.rooms.get_mut(name) {
+            room.insert(participant);
+            room.visited = true;
+            self.participants += 1;
+        }
+        self.mind_end(name, now);
     }
 
     /// Somebody is connected: what a webhook calls joined.
