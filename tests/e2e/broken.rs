@@ -4,26 +4,14 @@ use std::time::Duration;
 
 use usher_testkit::{TokenSpec, eventually};
 
-use crate::stage::{AGAIN, SOON, Stage, condition};
+use crate::stage::{AGAIN, HOUSE, QUIET, SOON, Stage, condition};
 
-const QUIET: &str = "
-- name: quiet
-  set:
-    permission: {canPublish: false}";
 const BROKEN: &str = "
 - name: quiet
   match:
     identities: [{regex: 'a('}]
   set:
     permission: {canPublish: true}";
-const HOUSE: &str = "
-- name: banned
-  match:
-    identities: [{exact: troll}]
-  remove: {}
-- name: quiet
-  set:
-    permission: {canPublish: false}";
 
 #[tokio::test]
 async fn what_an_update_breaks_keeps_its_last_valid_meaning() {

@@ -6,12 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use usher_testkit::{TokenSpec, eventually};
 
-use crate::stage::{A_WHILE, AGAIN, SOON, Scene, Stage, condition};
-
-const QUIET: &str = "
-- name: quiet
-  set:
-    permission: {canPublish: false}";
+use crate::stage::{A_WHILE, AGAIN, QUIET, SOON, Scene, Stage, condition};
 
 impl Stage {
     /// Applies a forward and a move out of rooms that begin with `hall-`. `more` is YAML of both.

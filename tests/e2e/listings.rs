@@ -4,21 +4,12 @@ use std::time::Duration;
 
 use usher_testkit::{Fault, TokenSpec};
 
-use crate::stage::{AGAIN, SOON, Scene, Stage};
-
-const RULES: &str = "
-- name: banned
-  match:
-    identities: [{exact: troll}]
-  remove: {}
-- name: quiet
-  set:
-    permission: {canPublish: false}";
+use crate::stage::{AGAIN, HOUSE, SOON, Scene, Stage};
 
 /// Lets listings suffer a fault for some rounds; nobody may notice.
 async fn nobody_notices(fault: Fault) {
     let stage = Stage::with(Scene { resync_interval: Some("5s"), ..Default::default() }).await;
-    stage.policy("rules", "hall-", RULES).await;
+    stage.policy("rules", "hall-", HOUSE).await;
     let anna = stage.join(&TokenSpec::new("hall-1", "anna")).await;
     let bert = stage.join(&TokenSpec::new("hall-1", "bert")).await;
     for guest in [&anna, &bert] {
@@ -63,7 +54,7 @@ async fn a_listing_that_breaks_off_removes_nobody() {
 #[tokio::test]
 async fn a_partial_listing_removes_nobody() {
     let stage = Stage::with(Scene { resync_interval: Some("5s"), ..Default::default() }).await;
-    stage.policy("rules", "hall-", RULES).await;
+    stage.policy("rules", "hall-", HOUSE).await;
     let anna = stage.join(&TokenSpec::new("hall-1", "anna")).await;
     let bert = stage.join(&TokenSpec::new("hall-1", "bert")).await;
     for guest in [&anna, &bert] {

@@ -7,16 +7,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 use usher_testkit::{Participant, TokenSpec};
 
-use crate::stage::{AGAIN, SOON, Scene, Stage, condition};
+use crate::stage::{AGAIN, HOUSE, SOON, Scene, Stage, condition};
 
-const QUIET: &str = "
-- name: banned
-  match:
-    identities: [{exact: troll}]
-  remove: {}
-- name: quiet
-  set:
-    permission: {canPublish: false}";
 const SEATED: &str = "
 - name: banned
   match:
@@ -31,7 +23,7 @@ const RESYNC: &str = "5s";
 async fn stage() -> Stage {
     let scene = Scene { resync_interval: Some(RESYNC), own_cluster: true, ..Scene::default() };
     let stage = Stage::with(scene).await;
-    stage.policy("house", "hall-", QUIET).await;
+    stage.policy("house", "hall-", HOUSE).await;
     stage
 }
 

@@ -2,12 +2,7 @@
 
 use usher_testkit::TokenSpec;
 
-use crate::stage::{SOON, Stage, condition};
-
-const QUIET: &str = "
-- name: quiet
-  set:
-    permission: {canPublish: false}";
+use crate::stage::{QUIET, SOON, Stage, condition};
 
 #[tokio::test]
 async fn wait_for_ready_returns_without_an_active_room() {

@@ -11,12 +11,7 @@ use tokio::{
 };
 use usher_testkit::{TokenSpec, eventually, request};
 
-use crate::stage::{A_WHILE, AGAIN, SOON, Stage};
-
-const QUIET: &str = "
-- name: quiet
-  set:
-    permission: {canPublish: false}";
+use crate::stage::{A_WHILE, AGAIN, QUIET, SOON, Stage};
 
 impl Stage {
     async fn stranger(&self) -> TcpStream {

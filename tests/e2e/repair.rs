@@ -17,12 +17,7 @@ use tokio::task::JoinHandle;
 use usher::api::{LiveKitServer, RoomPolicy};
 use usher_testkit::{ApiKey, RecordingProxy, TokenSpec, eventually, free_port};
 
-use crate::stage::{AGAIN, SOON, Scene, Stage, condition};
-
-const QUIET: &str = "
-- name: quiet
-  set:
-    permission: {canPublish: false}";
+use crate::stage::{AGAIN, QUIET, SOON, Scene, Stage, condition};
 
 /// Sees every status that the objects of a namespace ever have.
 struct Witness {
@@ -57,6 +52,14 @@ impl Witness {
             assert_eq!(condition(object, "Stalled"), None, "{object:#}");
         }
     }
+}
+
+/// A stage where all is well and nobody may publish, and who sees what becomes of it.
+async fn witnessed() -> (Stage, Witness) {
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let witness = Witness::of(&stage).await;
+    (stage, witness)
 }
 
 impl Stage {
@@ -121,9 +124,7 @@ impl Stage {
 
 #[tokio::test]
 async fn a_wrong_secret_and_then_the_right_one() {
-    let stage = Stage::set().await;
-    stage.policy("quiet", "hall-", QUIET).await;
-    let witness = Witness::of(&stage).await;
+    let (stage, witness) = witnessed().await;
     let right = stage.livekit.keys()[0].clone();
     stage.secret(&ApiKey::new(&right.key, "another-secret-of-at-least-32-bytes!")).await;
     stage.wait_both("False", "Unauthorized").await;
@@ -137,9 +138,7 @@ async fn a_wrong_secret_and_then_the_right_one() {
 
 #[tokio::test]
 async fn a_secret_that_is_deleted_malformed_and_made_again() {
-    let stage = Stage::set().await;
-    stage.policy("quiet", "hall-", QUIET).await;
-    let witness = Witness::of(&stage).await;
+    let (stage, witness) = witnessed().await;
     stage.kubectl(&["delete", "secret", "livekit-keys"]).await;
     stage.wait_both("False", "SecretNotFound").await;
     let namespace = &stage.namespace;
@@ -175,9 +174,7 @@ async fn keys_are_rotated_with_a_restart_of_the_server() {
 
 #[tokio::test]
 async fn an_address_that_is_wrong_and_then_right() {
-    let stage = Stage::set().await;
-    stage.policy("quiet", "hall-", QUIET).await;
-    let witness = Witness::of(&stage).await;
+    let (stage, witness) = witnessed().await;
     let nobody = format!("{{\"spec\":{{\"url\":\"http://127.0.0.1:{}\"}}}}", free_port());
     stage.patch("livekitserver", "main", &nobody).await;
     stage.wait_both("False", "ServerUnreachable").await;
@@ -273,9 +270,7 @@ async fn a_keys_file_with_two_keys_and_a_server_that_signs_with_the_second() {
 /// Whoever may write a LiveKitServer, and not its Secret, could else have the keys sent to a server of his own.
 #[tokio::test]
 async fn a_secret_that_is_for_another_host_is_not_sent_there() {
-    let stage = Stage::set().await;
-    stage.policy("quiet", "hall-", QUIET).await;
-    let witness = Witness::of(&stage).await;
+    let (stage, witness) = witnessed().await;
     let host = |url: &str| format!("{{\"stringData\":{{\"LIVEKIT_URL\":\"{url}\"}}}}");
     stage.patch("secret", "livekit-keys", &host("wss://livekit.example.com")).await;
     stage.wait_both("False", "SecretInvalid").await;

@@ -7,12 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 use usher_testkit::{Cluster, Info, Operator, OperatorOptions, Participant, TokenSpec, eventually};
 
-use crate::stage::{A_WHILE, SOON, Scene, Stage, condition, replica};
+use crate::stage::{A_WHILE, QUIET, SOON, Scene, Stage, condition, replica};
 
-const QUIET: &str = "
-- name: quiet
-  set:
-    permission: {canPublish: false}";
 const SEATED: &str = "
 - name: seated
   set:

@@ -15,6 +15,21 @@ pub const AGAIN: Duration = Duration::from_secs(45);
 /// How long to watch for what must not happen.
 pub const A_WHILE: Duration = Duration::from_secs(2);
 
+/// Rules by which nobody may publish.
+pub const QUIET: &str = "
+- name: quiet
+  set:
+    permission: {canPublish: false}";
+/// The same, and the troll is removed.
+pub const HOUSE: &str = "
+- name: banned
+  match:
+    identities: [{exact: troll}]
+  remove: {}
+- name: quiet
+  set:
+    permission: {canPublish: false}";
+
 /// Whose cluster it is.
 pub enum Ground {
     /// That of all tests.

@@ -5,12 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use usher_testkit::{ApiKey, Fault, TokenSpec, eventually, request};
 
-use crate::stage::{A_WHILE, AGAIN, SOON, Stage};
-
-const QUIET: &str = "
-- name: quiet
-  set:
-    permission: {canPublish: false}";
+use crate::stage::{A_WHILE, AGAIN, QUIET, SOON, Stage};
 
 #[tokio::test]
 async fn a_join_is_enforced_by_its_webhook_with_exactly_one_request() {
