@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     livekit::{Class, Error},
-    policy::{Action, Participant, Transfer, Way},
+    policy::{Action, Participant, Transfer, Transport, Way},
 };
 
 /// One request.
@@ -42,6 +42,25 @@ pub(super) enum Step {
     Move(Arc<str>, Way),
     /// RemoveParticipant, of a copy that this forward owned.
     Retire(Arc<Transfer>),
+}
+
+impl Step {
+    /// Where it leads to; of a copy that is to go, nowhere.
+    pub(super) fn destination(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Check(to) | Self::Forward(to, _) | Self::Move(to, _) => Some(to),
+            Self::Retire(_) => None,
+        }
+    }
+
+    /// What it does of the two that not every server can.
+    pub(super) const fn transport(&self) -> Option<Transport> {
+        match self {
+            Self::Forward(..) => Some(Transport::Forward),
+            Self::Move(..) => Some(Transport::Move),
+            Self::Check(_) | Self::Retire(_) => None,
+        }
+    }
 }
 
 /// Tells one request from another. Whoever waits for an answer keeps the ticket, so that what comes back for somebody

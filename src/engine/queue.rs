@@ -55,6 +55,13 @@ pub struct Key {
     pub identity: Arc<str>,
 }
 
+impl Key {
+    /// The same identity in another room.
+    pub fn at(&self, room: &Arc<str>) -> Self {
+        Self { room: Arc::clone(room), identity: Arc::clone(&self.identity) }
+    }
+}
+
 /// Each urgency has two lanes: first what was begun and must go on, then what has not begun.
 const LANES: [Urgency; 6] =
     [Urgency::Join, Urgency::Join, Urgency::Change, Urgency::Change, Urgency::Resync, Urgency::Resync];

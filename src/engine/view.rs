@@ -9,9 +9,9 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    api::{Features, Sample},
+    api::Features,
     livekit::webhook::Verifier,
-    policy::{ObjectName, Policy, PolicySet, RuleName, Transfer, TransferId, TransferSet},
+    policy::{Counts, ObjectName, Policy, PolicySet, RuleName, Samples, Transfer, TransferId, TransferSet},
 };
 
 /// Every server that may be worked on. There is none of it before all initial lists of objects are complete: nothing
@@ -140,41 +140,25 @@ pub struct PolicyReport {
     /// Since this version came, every room has been looked at, and what it wanted has been done or has failed.
     /// Stays set until another version comes.
     pub settled: bool,
-    /// Rooms in session that it governs.
-    pub rooms: u32,
-    /// Participants that one of its rules matches.
-    pub participants: u32,
-    /// Of those, the ones that are as declared.
-    pub compliant: u32,
-    /// Of those, the ones for which something is still to be done.
-    pub pending: u32,
-    /// Of those, the ones for whom it failed.
-    pub failed: u32,
-    /// Of an Audit policy: how many are not as declared.
-    pub violations: u32,
+    /// Its rooms and participants.
+    pub counts: Counts,
     /// The policy that decides everything this one speaks of, where there is nothing left to decide.
     pub overridden_by: Option<ObjectName>,
     /// Why something failed; the same text as long as it fails for the same reason.
     pub failure: Option<String>,
     /// It wants tracks unmuted and the server does not let it.
     pub remote_unmute_disabled: bool,
-    /// What is not as declared: at most 20, sorted.
-    pub samples: Vec<Sample>,
+    /// What is not as declared.
+    pub samples: Samples,
 }
 
 impl PartialEq for PolicyReport {
     fn eq(&self, other: &Self) -> bool {
-        let facts = |report: &Self| {
-            (
-                Arc::as_ptr(&report.policy),
-                (report.settled, report.remote_unmute_disabled),
-                [report.rooms, report.participants, report.compliant, report.pending, report.failed, report.violations],
-            )
-        };
-        facts(self) == facts(other)
-            && self.overridden_by == other.overridden_by
-            && self.failure == other.failure
-            && self.samples == other.samples
+        Arc::ptr_eq(&self.policy, &other.policy)
+            && (self.settled, self.remote_unmute_disabled, self.counts)
+                == (other.settled, other.remote_unmute_disabled, other.counts)
+            && (&self.overridden_by, &self.failure, &self.samples)
+                == (&other.overridden_by, &other.failure, &other.samples)
     }
 }
 
@@ -187,18 +171,8 @@ pub struct TransferReport {
     pub settled: bool,
     /// Of a forward that is being deleted: none of its copies is left.
     pub retired: bool,
-    /// Source rooms in session.
-    pub rooms: u32,
-    /// Participants that it takes.
-    pub participants: u32,
-    /// Of those, the ones that are where it wants them.
-    pub compliant: u32,
-    /// Of those, the ones for which something is still to be done.
-    pub pending: u32,
-    /// Of those, the ones that cannot be brought there.
-    pub failed: u32,
-    /// In Audit: what would be done, one for each destination.
-    pub violations: u32,
+    /// Its source rooms and the participants that it takes.
+    pub counts: Counts,
     /// An identity that is in a destination otherwise than as a copy, in words.
     pub in_use: Option<String>,
     /// A circle of moves that it is part of, in words.
@@ -207,20 +181,16 @@ pub struct TransferReport {
     pub undone: bool,
     /// Why something failed.
     pub failure: Option<String>,
-    /// What is not as declared: at most 20, sorted.
-    pub samples: Vec<Sample>,
+    /// What is not as declared.
+    pub samples: Samples,
 }
 
 impl PartialEq for TransferReport {
     fn eq(&self, other: &Self) -> bool {
-        let facts = |report: &Self| {
-            (
-                Arc::as_ptr(&report.transfer),
-                (report.settled, report.retired, report.undone),
-                [report.rooms, report.participants, report.compliant, report.pending, report.failed, report.violations],
-            )
-        };
-        let words = |report: &Self| [&report.in_use, &report.circle, &report.failure].map(Clone::clone);
-        facts(self) == facts(other) && words(self) == words(other) && self.samples == other.samples
+        Arc::ptr_eq(&self.transfer, &other.transfer)
+            && (self.settled, self.retired, self.undone, self.counts)
+                == (other.settled, other.retired, other.undone, other.counts)
+            && (&self.in_use, &self.circle, &self.failure, &self.samples)
+                == (&other.in_use, &other.circle, &other.failure, &other.samples)
     }
 }

@@ -55,6 +55,6 @@ pub fn retired_by<'a>(
             owner = owner.or(Some(forward));
         }
     }
-    let ended = ways.ended.iter().filter(|one| one.destinations.iter().any(|to| **to == *room));
+    let ended = ways.ended.iter().filter(|one| one.leads_to(room));
     owner.or_else(|| ended.into_iter().find(|ended| !present(ended).is_empty()))
 }

@@ -1,9 +1,8 @@
 //! What a room contributes to the status of each policy that speaks in it.
 
-use std::collections::BTreeSet;
-
 use super::{
     action::{Because, Circumstances, Plan},
+    counts::{Counts, Samples},
     field::{Decision, ObjectName},
     line::{Line, Place, Standing},
     participant::Participant,
@@ -13,26 +12,12 @@ use super::{
 };
 use crate::api::Sample;
 
-/// The most samples a status has.
-const MAX_SAMPLES: usize = 20;
-/// The most characters of a value that stand in a sample.
-const MAX_CHARACTERS: usize = 64;
-
 /// What one or more rooms say of a policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyTally {
-    /// Rooms in which it speaks.
-    pub rooms: u32,
-    /// Participants that one of its rules matches.
-    pub participants: u32,
-    /// Of those, the ones for whom everything that it decides is as it says.
-    pub compliant: u32,
-    /// Of those, the ones for whom something is still to be done.
-    pub pending: u32,
-    /// Of those, the ones for whom something cannot be done.
-    pub failed: u32,
-    /// If it is audited: fields of those that it decides and that are not as it says.
-    pub violations: u32,
+    /// Of rooms in which it speaks, and participants that one of its rules matches: compliant are those for whom
+    /// everything that it decides is as it says.
+    pub counts: Counts,
     /// It decided something for somebody.
     pub decided: bool,
     /// Who overruled it; of several, who stands first in the line.
@@ -41,26 +26,19 @@ pub struct PolicyTally {
     pub failure: Option<String>,
     /// It wants tracks unmuted that the server does not let be unmuted.
     pub remote_unmute_disabled: bool,
-    /// What is not as declared: the first 20.
-    pub samples: BTreeSet<Sample>,
+    /// What is not as declared.
+    pub samples: Samples,
 }
 
 impl PolicyTally {
     /// Adds what other rooms say. In which order rooms are added is irrelevant.
     pub fn merge(&mut self, other: Self) {
-        self.rooms += other.rooms;
-        self.participants += other.participants;
-        self.compliant += other.compliant;
-        self.pending += other.pending;
-        self.failed += other.failed;
-        self.violations += other.violations;
+        self.counts += other.counts;
         self.decided |= other.decided;
         self.remote_unmute_disabled |= other.remote_unmute_disabled;
         self.overruled_by = smaller(self.overruled_by.take(), other.overruled_by);
         self.failure = smaller(self.failure.take(), other.failure);
-        for sample in other.samples {
-            self.sample(sample);
-        }
+        self.samples.extend(other.samples);
     }
 
     /// Who decides everything that the policy speaks of; `None` where it has a say or matches nobody.
@@ -70,16 +48,9 @@ impl PolicyTally {
         Some(overruled.name())
     }
 
-    fn sample(&mut self, sample: Sample) {
-        self.samples.insert(sample);
-        if self.samples.len() > MAX_SAMPLES {
-            self.samples.pop_last();
-        }
-    }
-
     /// Notes the part it had in the resolution of a participant.
     fn took_part(&mut self, part: Part, line: &[Standing]) {
-        self.participants += 1;
+        self.counts.participants += 1;
         self.decided |= part.decided;
         let by = part.overruled_by.map(|member| &line[member].place);
         if by.is_some_and(|by| self.overruled_by.as_ref().is_none_or(|first| by < first)) {
@@ -113,7 +84,7 @@ impl<'a> RoomTally<'a> {
     /// Begins to count in a room.
     #[must_use]
     pub fn new(room: &'a str, line: &'a Line) -> Self {
-        let zero = PolicyTally { rooms: 1, ..PolicyTally::default() };
+        let zero = PolicyTally { counts: Counts { rooms: 1, ..Counts::default() }, ..PolicyTally::default() };
         Self {
             room,
             line,
@@ -143,12 +114,12 @@ impl<'a> RoomTally<'a> {
             let subject = &line.members[line.subject].policy.name;
             let plan = self::plan(&resolution, participant, circumstances);
             // Whether it would be done now or later is the same to somebody who does nothing.
-            let before = tally.violations;
+            let before = tally.counts.violations;
             for decision in decisions(&plan).filter(|decision| decision.by.policy == *subject) {
-                tally.violations += 1;
+                tally.counts.violations += 1;
                 sample(tally, self.room, participant, decision, None);
             }
-            tally.compliant += u32::from(tally.violations == before);
+            tally.counts.compliant += u32::from(tally.counts.violations == before);
         }
         plan
     }
@@ -194,9 +165,9 @@ impl<'a> RoomTally<'a> {
             if part.matched {
                 tally.took_part(*part, line);
                 *match outcome {
-                    Outcome::Compliant => &mut tally.compliant,
-                    Outcome::Pending => &mut tally.pending,
-                    Outcome::Failed => &mut tally.failed,
+                    Outcome::Compliant => &mut tally.counts.compliant,
+                    Outcome::Pending => &mut tally.counts.pending,
+                    Outcome::Failed => &mut tally.counts.failed,
                 } += 1;
             }
         }
@@ -225,19 +196,17 @@ fn outcome_of(because: &Because) -> Outcome {
 
 fn sample(tally: &mut PolicyTally, room: &str, participant: &Participant, decision: &Decision, message: Option<&str>) {
     let identity = participant.identity.as_str();
-    let last = tally.samples.last().filter(|_| tally.samples.len() == MAX_SAMPLES);
     // Most of many would only be thrown away again.
-    if last.is_some_and(|last| (last.room.as_str(), last.identity.as_str()) < (room, identity)) {
+    if tally.samples.is_beyond(room, identity) {
         return;
     }
-    let cut = |value: &super::Value| Some(value.to_string().chars().take(MAX_CHARACTERS).collect());
-    tally.sample(Sample {
+    tally.samples.add(Sample {
         room: room.to_owned(),
         identity: identity.to_owned(),
         rule: Some(decision.by.rule.to_string()),
         field: decision.field.to_string(),
-        wanted: cut(&decision.wanted),
-        seen: cut(&decision.seen),
+        wanted: Some(decision.wanted.to_string()),
+        seen: Some(decision.seen.to_string()),
         message: message.map(Into::into),
     });
 }

@@ -111,6 +111,18 @@ impl Transfer {
         Ok(Self { id, mode, rooms, destinations, scope })
     }
 
+    /// Whether a room is one of its source rooms or destinations.
+    #[must_use]
+    pub fn concerns(&self, room: &str) -> bool {
+        self.leads_to(room) || self.rooms.matches(room)
+    }
+
+    /// Whether a room is one of its destinations.
+    #[must_use]
+    pub fn leads_to(&self, room: &str) -> bool {
+        self.destinations.iter().any(|to| **to == *room)
+    }
+
     /// Whether it is to act, and not only to report.
     #[must_use]
     pub fn acts(&self) -> bool {

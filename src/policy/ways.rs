@@ -114,8 +114,8 @@ impl TransferSet {
         if self.members.is_empty() && former.is_empty() {
             return None;
         }
-        let concerns = |one: &Transfer| one.destinations.iter().any(|to| **to == *room) || one.rooms.matches(room);
-        let mut ways = Ways { ended: former.iter().filter(|one| concerns(one)).cloned().collect(), ..Ways::default() };
+        let mut ways =
+            Ways { ended: former.iter().filter(|one| one.concerns(room)).cloned().collect(), ..Ways::default() };
         let mut forwards: Vec<(Place, Arc<Transfer>)> = Vec::new();
         for number in self.sources.candidates(room) {
             let TransferMember { transfer, reach, ending } = &self.members[number];
@@ -170,7 +170,7 @@ impl Ways {
     pub fn lead_to(&self, room: &str) -> bool {
         let moves = self.moves.iter().map(|way| &way.transfer);
         let all = self.forwards.iter().chain(&self.ended).chain(moves);
-        all.flat_map(|transfer| &transfer.destinations).any(|to| **to == *room)
+        all.into_iter().any(|transfer| transfer.leads_to(room))
     }
 
     /// What is wanted for a participant of the room.

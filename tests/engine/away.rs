@@ -21,7 +21,7 @@ async fn a_server_that_is_down_at_the_start_is_probed_and_then_worked_on() {
     let said = stage.livekit.said();
     assert!(said.iter().all(|what| what == "rooms") && said.len() < 30, "{said:?}");
     stage.livekit.heal();
-    stage.tells(|policy| policy.settled && policy.compliant == 1).await;
+    stage.tells(|policy| policy.settled && policy.counts.compliant == 1).await;
     assert_eq!(stage.latest().health, Health::Good);
 }
 
@@ -143,7 +143,7 @@ async fn policies_that_change_in_an_outage_hold_after_it() {
     stage.pass_secs(10).await;
     stage.livekit.heal();
     let told = stage.tells(|policy| policy.settled).await;
-    assert_eq!((told.compliant, told.failure), (1, None));
+    assert_eq!((told.counts.compliant, told.failure), (1, None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ async fn who_undoes_every_correction_is_corrected_less_often_and_in_the_end() {
     }
     let corrections = count(&stage.livekit.said(), "update");
     assert!((6..16).contains(&corrections), "{corrections}");
-    stage.tells(|policy| policy.pending + policy.compliant == 1).await;
+    stage.tells(|policy| policy.counts.pending + policy.counts.compliant == 1).await;
     stage.pass_secs(310).await;
     assert_eq!(stage.livekit.see("hall", "anna").attributes["seat"], "front");
 }

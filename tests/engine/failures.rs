@@ -9,7 +9,7 @@ async fn what_may_heal_is_repeated_until_it_does() {
     let mut stage = Stage::with(SEAT).await;
     stage.livekit.fail("update hall/anna", 5, unavailable());
     stage.join("hall", guest("anna")).await;
-    stage.tells(|policy| policy.compliant == 1).await;
+    stage.tells(|policy| policy.counts.compliant == 1).await;
     assert_eq!(count(&stage.livekit.said(), "update"), 6);
 }
 
@@ -50,10 +50,10 @@ async fn what_goes_well_at_the_second_try_was_no_failure() {
     let mut stage = Stage::with(SEAT).await;
     stage.livekit.fail("update hall/anna", 1, unavailable());
     stage.join("hall", guest("anna")).await;
-    let told = stage.tells(|policy| policy.participants == 1).await;
-    assert_eq!((told.failed, &told.failure), (0, &None));
-    let told = stage.tells(|policy| policy.compliant == 1 || policy.failed == 1).await;
-    assert_eq!((told.compliant, told.failure), (1, None));
+    let told = stage.tells(|policy| policy.counts.participants == 1).await;
+    assert_eq!((told.counts.failed, &told.failure), (0, &None));
+    let told = stage.tells(|policy| policy.counts.compliant == 1 || policy.counts.failed == 1).await;
+    assert_eq!((told.counts.compliant, told.failure), (1, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,8 +62,8 @@ async fn what_fails_again_is_told_and_forgotten_when_it_has_healed() {
     stage.livekit.fail("update hall/anna", 5, unavailable());
     stage.join("hall", guest("anna")).await;
     let told = stage.tells(|policy| policy.failure.is_some()).await;
-    assert_eq!((told.participants, told.failed), (1, 1));
-    stage.tells(|policy| policy.failure.is_none() && policy.compliant == 1).await;
+    assert_eq!((told.counts.participants, told.counts.failed), (1, 1));
+    stage.tells(|policy| policy.failure.is_none() && policy.counts.compliant == 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +76,7 @@ async fn who_has_left_meanwhile_is_no_failure() {
     stage.pass_secs(100).await;
     assert_eq!(count(&stage.livekit.said(), "update"), 1);
     let told = stage.tells(|_| true).await;
-    assert_eq!((told.participants, told.failed, told.failure), (0, 0, None));
+    assert_eq!((told.counts.participants, told.counts.failed, told.failure), (0, 0, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +104,7 @@ async fn a_server_that_shows_an_older_state_is_not_asked_without_end() {
     let said = stage.livekit.said();
     assert!((3..20).contains(&count(&said, "get")), "{said:?}");
     stage.livekit.heal();
-    stage.tells(|policy| policy.compliant == 1).await;
+    stage.tells(|policy| policy.counts.compliant == 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,10 +112,10 @@ async fn a_request_whose_answer_was_lost_is_not_done_twice() {
     let mut stage = Stage::with(QUIET).await;
     stage.livekit.fault("update hall/anna", 1, Fault::LosesReply(usher::livekit::Error::Cut(None)));
     stage.join("hall", guest("anna")).await;
-    stage.tells(|policy| policy.pending == 1).await;
+    stage.tells(|policy| policy.counts.pending == 1).await;
     // The next listing shows it, and with it that there is nothing left to do.
     stage.pass_secs(40).await;
-    stage.tells(|policy| policy.compliant == 1 && policy.failure.is_none()).await;
+    stage.tells(|policy| policy.counts.compliant == 1 && policy.failure.is_none()).await;
 }
 
 #[tokio::test(start_paused = true)]

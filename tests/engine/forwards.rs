@@ -5,30 +5,15 @@ use std::time::Duration;
 use usher::{
     api::Feature,
     livekit::Error,
-    policy::{Participant, TransferId, TransferMember, Transport},
+    policy::{Participant, TransferId, Transport},
 };
 
-use crate::support::{Fault, LiveKit, QUIET, Stage, count, forward, guest, refused, spec, unavailable};
+use crate::support::{Fault, QUIET, Stage, cloud, count, forward, guest, refused, spec, unavailable};
 
 const TO_ONE: &str = "source: {rooms: [{exact: stage}]}\ndestinationRooms: [overflow-1]";
 const TO_BOTH: &str = "source: {rooms: [{exact: stage}]}\ndestinationRooms: [overflow-1, overflow-2]";
 const SPEAKERS: &str = "source: {rooms: [{exact: stage}], match: {attributes: [{key: role, values: [{exact: \
                         speaker}]}]}}\ndestinationRooms: [overflow-1]";
-
-/// A server that can forward, with these on the stage.
-fn stage_of(participants: impl IntoIterator<Item = Participant>) -> LiveKit {
-    let livekit = LiveKit::default();
-    livekit.be_cloud();
-    for participant in participants {
-        livekit.add("stage", participant);
-    }
-    livekit
-}
-
-/// An engine at a server with these forwards, which has made its first look.
-async fn forwarding(livekit: LiveKit, forwards: impl IntoIterator<Item = TransferMember>) -> Stage {
-    Stage::seen(livekit, QUIET, |view| view.transfers = forwards.into_iter().collect()).await
-}
 
 fn id(name: &str) -> TransferId {
     TransferId { transport: Transport::Forward, name: usher::policy::ObjectName::new("livekit", name) }
@@ -40,15 +25,15 @@ fn speaker(identity: &str) -> Participant {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_there_and_who_joins_is_forwarded_to_every_destination() {
-    let mut stage = forwarding(stage_of([guest("anna")]), [forward("f", TO_BOTH)]).await;
+    let mut stage = Stage::bringing(cloud("stage", [guest("anna")]), [forward("f", TO_BOTH)]).await;
     stage.join("stage", guest("bert")).await;
     stage.rest().await;
     for room in ["overflow-1", "overflow-2"] {
         assert_eq!(stage.livekit.who(room), ["[anna]", "[bert]"]);
     }
-    let told = stage.tells_of(&id("f"), |report| report.compliant == 2).await;
+    let told = stage.tells_of(&id("f"), |report| report.counts.compliant == 2).await;
     assert!(told.settled);
-    assert_eq!((told.rooms, told.participants, told.pending, told.failed), (1, 2, 0, 0));
+    assert_eq!((told.counts.rooms, told.counts.participants, told.counts.pending, told.counts.failed), (1, 2, 0, 0));
     assert_eq!(stage.latest().features.forward, Feature::Supported);
     // From now on nothing is to be done.
     stage.livekit.calls();
@@ -58,7 +43,7 @@ async fn who_is_there_and_who_joins_is_forwarded_to_every_destination() {
 
 #[tokio::test(start_paused = true)]
 async fn rooms_without_forwards_are_asked_nothing_more() {
-    let stage = forwarding(stage_of([]), [forward("f", TO_ONE)]).await;
+    let stage = Stage::bringing(cloud("stage", []), [forward("f", TO_ONE)]).await;
     stage.livekit.said();
     stage.join("hall", guest("anna")).await;
     assert_eq!(stage.livekit.said(), ["update hall/anna permission"]);
@@ -66,7 +51,7 @@ async fn rooms_without_forwards_are_asked_nothing_more() {
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_that_has_gone_is_made_again_while_its_source_is_there() {
-    let stage = forwarding(stage_of([guest("anna")]), [forward("f", TO_ONE)]).await;
+    let stage = Stage::bringing(cloud("stage", [guest("anna")]), [forward("f", TO_ONE)]).await;
     let copy = stage.livekit.see("overflow-1", "anna");
     stage.livekit.take("overflow-1", "anna");
     stage.hear_left("overflow-1", &copy);
@@ -86,7 +71,7 @@ async fn a_copy_that_has_gone_is_made_again_while_its_source_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_that_is_ended_again_and_again_is_made_less_often() {
-    let mut stage = forwarding(stage_of([guest("anna")]), [forward("f", TO_ONE)]).await;
+    let mut stage = Stage::bringing(cloud("stage", [guest("anna")]), [forward("f", TO_ONE)]).await;
     for _ in 0..60 {
         if let Some(copy) = stage.livekit.find("overflow-1", "anna") {
             stage.livekit.take("overflow-1", "anna");
@@ -97,12 +82,12 @@ async fn a_copy_that_is_ended_again_and_again_is_made_less_often() {
     let made = count(&stage.livekit.said(), "forward");
     assert!((5..=9).contains(&made), "{made}");
     let told = stage.tells_of(&id("f"), |report| report.undone).await;
-    assert_eq!(told.pending, 1);
+    assert_eq!(told.counts.pending, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_stops_matching_loses_its_copy() {
-    let stage = forwarding(stage_of([speaker("anna"), speaker("bert")]), [forward("f", SPEAKERS)]).await;
+    let stage = Stage::bringing(cloud("stage", [speaker("anna"), speaker("bert")]), [forward("f", SPEAKERS)]).await;
     assert_eq!(stage.livekit.who("overflow-1"), ["[anna]", "[bert]"]);
     stage.livekit.calls();
     stage.livekit.change("stage", "anna", |anna| anna.attributes.clear());
@@ -113,26 +98,26 @@ async fn a_source_that_stops_matching_loses_its_copy() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_copy_is_left_alone_and_stands_in_the_way() {
-    let livekit = stage_of([guest("anna"), guest("bert")]);
+    let livekit = cloud("stage", [guest("anna"), guest("bert")]);
     livekit.add("overflow-1", guest("anna"));
-    let mut stage = forwarding(livekit, [forward("f", TO_ONE)]).await;
+    let mut stage = Stage::bringing(livekit, [forward("f", TO_ONE)]).await;
     assert_eq!(stage.livekit.who("overflow-1"), ["anna", "[bert]"]);
-    let told = stage.tells_of(&id("f"), |report| report.failed == 1 && report.compliant == 1).await;
+    let told = stage.tells_of(&id("f"), |report| report.counts.failed == 1 && report.counts.compliant == 1).await;
     assert!(told.settled);
     assert_eq!(told.in_use.as_deref(), Some("anna is in overflow-1 already, otherwise than as a copy"));
-    assert_eq!(told.samples[0].identity, "anna");
+    assert_eq!(told.samples.first().unwrap().identity, "anna");
     // When that one leaves, the copy is made.
     let there = stage.livekit.see("overflow-1", "anna");
     stage.livekit.take("overflow-1", "anna");
     stage.hear_left("overflow-1", &there);
     stage.rest().await;
     assert_eq!(stage.livekit.who("overflow-1"), ["[anna]", "[bert]"]);
-    stage.tells_of(&id("f"), |report| report.compliant == 2 && report.in_use.is_none()).await;
+    stage.tells_of(&id("f"), |report| report.counts.compliant == 2 && report.in_use.is_none()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_came_in_unheard_is_not_driven_out() {
-    let stage = forwarding(stage_of([]), [forward("f", TO_ONE)]).await;
+    let stage = Stage::bringing(cloud("stage", []), [forward("f", TO_ONE)]).await;
     stage.livekit.add("overflow-1", guest("bert"));
     stage.pass_secs(40).await;
     // No webhook tells of this one, and the last listing was a while ago.
@@ -146,7 +131,7 @@ async fn who_came_in_unheard_is_not_driven_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_destination_that_leaves_the_list_loses_its_copies() {
-    let mut stage = forwarding(stage_of([guest("anna"), guest("bert")]), [forward("f", TO_BOTH)]).await;
+    let mut stage = Stage::bringing(cloud("stage", [guest("anna"), guest("bert")]), [forward("f", TO_BOTH)]).await;
     stage.livekit.calls();
     stage.bring([forward("f", TO_ONE)]).await;
     stage.pass_secs(1).await;
@@ -166,7 +151,7 @@ async fn a_destination_that_leaves_the_list_loses_its_copies() {
 #[tokio::test(start_paused = true)]
 async fn what_another_forward_wants_stays() {
     let forwards = || [forward("f", TO_BOTH), forward("g", SPEAKERS)];
-    let mut stage = forwarding(stage_of([speaker("anna"), guest("bert")]), forwards()).await;
+    let mut stage = Stage::bringing(cloud("stage", [speaker("anna"), guest("bert")]), forwards()).await;
     // One copy, whoever wants it.
     assert_eq!(count(&stage.livekit.said(), "forward stage/anna overflow-1"), 1);
     stage
@@ -182,7 +167,7 @@ async fn what_another_forward_wants_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn deletion_with_stop_ends_the_copies_and_says_when_that_is_done() {
-    let mut stage = forwarding(stage_of([guest("anna"), guest("bert")]), [forward("f", TO_BOTH)]).await;
+    let mut stage = Stage::bringing(cloud("stage", [guest("anna"), guest("bert")]), [forward("f", TO_BOTH)]).await;
     let other = Participant { forwarded: true, ..guest("stranger") };
     stage.livekit.add("overflow-1", other);
     let mut ending = stage.view.transfers[0].clone();
@@ -197,7 +182,7 @@ async fn deletion_with_stop_ends_the_copies_and_says_when_that_is_done() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_said_to_be_done_while_the_server_is_away() {
-    let mut stage = forwarding(stage_of([guest("anna")]), [forward("f", TO_ONE)]).await;
+    let mut stage = Stage::bringing(cloud("stage", [guest("anna")]), [forward("f", TO_ONE)]).await;
     stage.livekit.fail("", 1_000_000, Error::Connect(None));
     stage.pass_secs(40).await;
     let mut ending = stage.view.transfers[0].clone();
@@ -212,7 +197,7 @@ async fn nothing_is_said_to_be_done_while_the_server_is_away() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_listing_that_fails_or_shows_nobody_ends_no_copy() {
-    let stage = forwarding(stage_of([guest("anna")]), [forward("f", TO_ONE)]).await;
+    let stage = Stage::bringing(cloud("stage", [guest("anna")]), [forward("f", TO_ONE)]).await;
     stage.livekit.calls();
     stage.livekit.fail("list stage", 3, unavailable());
     stage.pass_secs(60).await;
@@ -229,9 +214,9 @@ async fn a_source_listing_that_fails_or_shows_nobody_ends_no_copy() {
 #[tokio::test(start_paused = true)]
 async fn suspended_or_audited_forwards_do_nothing() {
     let audit = forward("f", &format!("{TO_BOTH}\nmode: Audit"));
-    let mut stage = forwarding(stage_of([guest("anna")]), [audit]).await;
+    let mut stage = Stage::bringing(cloud("stage", [guest("anna")]), [audit]).await;
     let told = stage.tells_of(&id("f"), |report| report.settled).await;
-    assert_eq!((told.participants, told.violations, told.compliant), (1, 2, 0));
+    assert_eq!((told.counts.participants, told.counts.violations, told.counts.compliant), (1, 2, 0));
     stage.pass_secs(60).await;
     assert_eq!(stage.livekit.writes(), [""; 0]);
     stage.bring([forward("f", TO_BOTH)]).await;
@@ -248,7 +233,7 @@ async fn suspended_or_audited_forwards_do_nothing() {
 async fn room_policies_apply_to_copies_only_where_they_name_them() {
     let named = "rooms: [{exact: overflow-1}]\nrules:\n- {name: r, match: {include: [Forwarded]}, set: {attributes: {seat: back}}}";
     let unnamed = "rooms: [{exact: overflow-2}]\nrules:\n- {name: r, set: {attributes: {seat: back}}}";
-    let stage = Stage::seen(stage_of([guest("anna")]), QUIET, |view| {
+    let stage = Stage::seen(cloud("stage", [guest("anna")]), QUIET, |view| {
         view.transfers = vec![forward("f", TO_BOTH)];
         view.policies = vec![spec("named", named), spec("unnamed", unnamed)];
     })
@@ -261,7 +246,7 @@ async fn room_policies_apply_to_copies_only_where_they_name_them() {
 #[tokio::test(start_paused = true)]
 async fn who_is_to_be_removed_is_not_forwarded() {
     let banned = "rooms: [{exact: stage}]\nrules:\n- {name: r, match: {identities: [{exact: troll}]}, remove: {}}";
-    let stage = Stage::seen(stage_of([guest("anna")]), QUIET, |view| {
+    let stage = Stage::seen(cloud("stage", [guest("anna")]), QUIET, |view| {
         view.transfers = vec![forward("f", TO_ONE)];
         view.policies = vec![spec("banned", banned)];
     })
@@ -274,23 +259,23 @@ async fn who_is_to_be_removed_is_not_forwarded() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_server_refuses_is_told_and_not_repeated() {
-    let livekit = stage_of([guest("anna"), guest("bert")]);
+    let livekit = cloud("stage", [guest("anna"), guest("bert")]);
     livekit.fail("forward stage/anna", 1, refused());
-    let mut stage = forwarding(livekit, [forward("f", TO_ONE)]).await;
-    let told = stage.tells_of(&id("f"), |report| report.failed == 1).await;
+    let mut stage = Stage::bringing(livekit, [forward("f", TO_ONE)]).await;
+    let told = stage.tells_of(&id("f"), |report| report.counts.failed == 1).await;
     assert!(told.failure.unwrap().contains("invalid_argument"));
     assert_eq!(stage.livekit.who("overflow-1"), ["[bert]"]);
     stage.pass_secs(200).await;
     assert_eq!(count(&stage.livekit.said(), "forward stage/anna"), 1);
     stage.pass_secs(150).await;
-    stage.tells_of(&id("f"), |report| report.compliant == 2 && report.failure.is_none()).await;
+    stage.tells_of(&id("f"), |report| report.counts.compliant == 2 && report.failure.is_none()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_forward_whose_answer_is_lost_is_not_sent_twice() {
-    let livekit = stage_of([guest("anna")]);
+    let livekit = cloud("stage", [guest("anna")]);
     livekit.fault("forward", 1, Fault::LosesReply(Error::Cut(None)));
-    let stage = forwarding(livekit, [forward("f", TO_ONE)]).await;
+    let stage = Stage::bringing(livekit, [forward("f", TO_ONE)]).await;
     stage.pass_secs(60).await;
     assert_eq!(count(&stage.livekit.said(), "forward"), 1);
     assert_eq!(stage.livekit.who("overflow-1"), ["[anna]"]);
@@ -298,9 +283,9 @@ async fn a_forward_whose_answer_is_lost_is_not_sent_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn many_are_checked_by_a_listing_and_not_one_by_one() {
-    let livekit = stage_of((0..200).map(|number| guest(&format!("guest-{number}"))));
+    let livekit = cloud("stage", (0..200).map(|number| guest(&format!("guest-{number}"))));
     livekit.add("overflow-1", guest("bert"));
-    let stage = forwarding(livekit, [forward("f", TO_ONE)]).await;
+    let stage = Stage::bringing(livekit, [forward("f", TO_ONE)]).await;
     stage.pass(Duration::from_secs(1)).await;
     assert_eq!(stage.livekit.who("overflow-1").len(), 201);
     let said = stage.livekit.said();

@@ -130,7 +130,7 @@ async fn whoever_becomes_the_holder_lists_everything_at_once_and_reports_then() 
     let said = stage.livekit.said();
     assert_eq!((count(&said, "rooms"), count(&said, "list hall"), count(&said, "update")), (1, 2, 3), "{said:?}");
     let report = stage.tells(|policy| policy.settled).await;
-    assert_eq!((report.rooms, report.participants, report.compliant), (2, 4, 4));
+    assert_eq!((report.counts.rooms, report.counts.participants, report.counts.compliant), (2, 4, 4));
     // And it goes on.
     stage.pass_secs(100).await;
     assert!(count(&stage.livekit.said(), "list") >= 4);
@@ -146,7 +146,7 @@ async fn what_only_a_follower_heard_of_and_is_over_does_not_hold_up_the_new_hold
     sender.hold_until(Instant::now() + DAY);
     stage.pass_secs(1).await;
     let report = stage.tells(|policy| policy.settled).await;
-    assert_eq!(report.participants, 0);
+    assert_eq!(report.counts.participants, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,7 +225,7 @@ async fn another_policy_reaches_also_those_whom_only_other_replicas_heard_of() {
     writes.sort();
     assert_eq!(writes, ["update hall/anna permission", "update hall/bert permission"]);
     let report = stage.tells(|policy| policy.settled).await;
-    assert_eq!((report.participants, report.compliant), (2, 2));
+    assert_eq!((report.counts.participants, report.counts.compliant), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -305,5 +305,5 @@ async fn a_follower_forwards_and_moves_who_joins_and_ends_no_copies() {
     stage.pass_secs(5).await;
     assert_eq!(stage.livekit.who("overflow"), ["[bert]"]);
     let told = stage.report(|report| report.transfers.values().all(|one| one.settled)).await;
-    assert_eq!(told.transfers.values().map(|one| one.compliant).sum::<u32>(), 1);
+    assert_eq!(told.transfers.values().map(|one| one.counts.compliant).sum::<u32>(), 1);
 }

@@ -140,7 +140,7 @@ async fn a_room_that_cannot_be_listed_is_tried_less_and_less_often_and_that_is_t
     let tries = count(&stage.livekit.said(), "list hall");
     assert!((10..30).contains(&tries), "{tries}");
     stage.livekit.heal();
-    stage.tells(|policy| policy.failure.is_none() && policy.compliant == 1).await;
+    stage.tells(|policy| policy.failure.is_none() && policy.counts.compliant == 1).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,26 +1,13 @@
 //! Moves, and circles of them.
 
-use usher::policy::{Participant, TransferId, TransferMember, Transport};
+use usher::policy::{Participant, TransferId, Transport};
 
-use crate::support::{LiveKit, QUIET, Stage, count, guest, movement, refused};
+use crate::support::{Stage, cloud, count, guest, movement, refused};
 
 const ADMIT: &str = "source: {rooms: [{exact: lobby}], match: {attributes: [{key: admitted, values: [{exact: \
                      \"true\"}]}]}}\ndestinationRoom: hall";
 const BACK: &str = "source: {rooms: [{exact: hall}], match: {attributes: [{key: admitted, values: [{exact: \
                     \"true\"}]}]}}\ndestinationRoom: lobby";
-
-fn lobby_of(participants: impl IntoIterator<Item = Participant>) -> LiveKit {
-    let livekit = LiveKit::default();
-    livekit.be_cloud();
-    for participant in participants {
-        livekit.add("lobby", participant);
-    }
-    livekit
-}
-
-async fn moving(livekit: LiveKit, moves: impl IntoIterator<Item = TransferMember>) -> Stage {
-    Stage::seen(livekit, QUIET, |view| view.transfers = moves.into_iter().collect()).await
-}
 
 fn id(name: &str) -> TransferId {
     TransferId { transport: Transport::Move, name: usher::policy::ObjectName::new("livekit", name) }
@@ -32,13 +19,13 @@ fn admitted(identity: &str) -> Participant {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_matches_is_moved_and_the_policies_of_the_destination_apply() {
-    let mut stage = moving(lobby_of([admitted("anna"), guest("bert")]), [movement("m", ADMIT)]).await;
+    let mut stage = Stage::bringing(cloud("lobby", [admitted("anna"), guest("bert")]), [movement("m", ADMIT)]).await;
     stage.join("lobby", admitted("carl")).await;
     assert_eq!(stage.livekit.who("lobby"), ["bert"]);
     assert_eq!(stage.livekit.who("hall"), ["anna", "carl"]);
     assert!(!stage.livekit.see("hall", "anna").permission.can_publish);
-    let told = stage.tells_of(&id("m"), |report| report.settled && report.participants == 0).await;
-    assert_eq!((told.rooms, told.circle, told.in_use), (1, None, None));
+    let told = stage.tells_of(&id("m"), |report| report.settled && report.counts.participants == 0).await;
+    assert_eq!((told.counts.rooms, told.circle, told.in_use), (1, None, None));
     // Whoever is admitted later is moved by the next listing.
     stage.livekit.change("lobby", "bert", |bert| drop(bert.attributes.insert("admitted".into(), "true".into())));
     stage.pass_secs(40).await;
@@ -53,10 +40,10 @@ async fn whoever_matches_is_moved_and_the_policies_of_the_destination_apply() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_is_moved_onto_their_own_identity() {
-    let livekit = lobby_of([admitted("anna")]);
+    let livekit = cloud("lobby", [admitted("anna")]);
     livekit.add("hall", guest("anna"));
-    let mut stage = moving(livekit, [movement("m", ADMIT)]).await;
-    let told = stage.tells_of(&id("m"), |report| report.failed == 1).await;
+    let mut stage = Stage::bringing(livekit, [movement("m", ADMIT)]).await;
+    let told = stage.tells_of(&id("m"), |report| report.counts.failed == 1).await;
     assert_eq!(told.in_use.as_deref(), Some("anna is in hall already, otherwise than as a copy"));
     assert_eq!(count(&stage.livekit.said(), "move"), 0);
     stage.livekit.take("hall", "anna");
@@ -66,9 +53,9 @@ async fn nobody_is_moved_onto_their_own_identity() {
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_does_not_stand_in_the_way() {
-    let livekit = lobby_of([admitted("anna")]);
+    let livekit = cloud("lobby", [admitted("anna")]);
     livekit.add("hall", Participant { forwarded: true, ..guest("anna") });
-    let stage = moving(livekit, [movement("m", ADMIT)]).await;
+    let stage = Stage::bringing(livekit, [movement("m", ADMIT)]).await;
     stage.pass_secs(30).await;
     assert_eq!((stage.livekit.who("lobby"), stage.livekit.who("hall")), (vec![], vec!["anna".to_owned()]));
     // Where the server thinks otherwise, that is told and not tried all the time.
@@ -85,7 +72,7 @@ async fn a_copy_does_not_stand_in_the_way() {
 async fn self_asserted_attributes_admit_nobody() {
     let mut anna = admitted("anna");
     anna.permission.can_update_metadata = true;
-    let stage = moving(lobby_of([anna]), [movement("m", ADMIT)]).await;
+    let stage = Stage::bringing(cloud("lobby", [anna]), [movement("m", ADMIT)]).await;
     stage.pass_secs(60).await;
     assert_eq!(stage.livekit.who("lobby"), ["anna"]);
 }
@@ -93,7 +80,7 @@ async fn self_asserted_attributes_admit_nobody() {
 #[tokio::test(start_paused = true)]
 async fn the_lower_of_two_moves_that_make_a_circle_stops() {
     let both = || [movement("a", ADMIT), movement("b", BACK)];
-    let mut stage = moving(lobby_of([admitted("anna")]), both()).await;
+    let mut stage = Stage::bringing(cloud("lobby", [admitted("anna")]), both()).await;
     stage.pass_secs(120).await;
     assert_eq!(stage.livekit.who("hall"), ["anna"]);
     assert_eq!(count(&stage.livekit.said(), "move"), 1);
@@ -117,11 +104,11 @@ async fn the_lower_of_two_moves_that_make_a_circle_stops() {
 #[tokio::test(start_paused = true)]
 async fn the_higher_of_two_moves_brings_back_and_the_lower_stops() {
     let both = || [movement("a", BACK), movement("b", ADMIT)];
-    let mut stage = moving(lobby_of([admitted("anna")]), both()).await;
+    let mut stage = Stage::bringing(cloud("lobby", [admitted("anna")]), both()).await;
     stage.pass_secs(120).await;
     assert_eq!(stage.livekit.who("lobby"), ["anna"]);
     assert_eq!(count(&stage.livekit.said(), "move"), 2);
-    let told = stage.tells_of(&id("b"), |report| report.failed == 1).await;
+    let told = stage.tells_of(&id("b"), |report| report.counts.failed == 1).await;
     assert!(told.circle.unwrap().ends_with("livekit/b has stopped for them"));
     // Without the other, there is no circle any more.
     let only = stage.view.transfers[1].clone();
@@ -134,7 +121,8 @@ async fn the_higher_of_two_moves_brings_back_and_the_lower_stops() {
 async fn a_change_of_the_selected_fields_makes_no_circle() {
     let back = "source: {rooms: [{exact: hall}], match: {attributes: [{key: admitted, absent: true}]}}\ndestinationRoom: \
                 lobby";
-    let mut stage = moving(lobby_of([admitted("anna")]), [movement("a", ADMIT), movement("b", back)]).await;
+    let mut stage =
+        Stage::bringing(cloud("lobby", [admitted("anna")]), [movement("a", ADMIT), movement("b", back)]).await;
     assert_eq!(stage.livekit.who("hall"), ["anna"]);
     stage.view.resync_request = 1;
     stage.livekit.change("hall", "anna", |anna| anna.attributes.clear());
@@ -152,24 +140,26 @@ async fn a_change_of_the_selected_fields_makes_no_circle() {
 #[tokio::test(start_paused = true)]
 async fn the_first_of_two_moves_takes_the_participant() {
     let other = ADMIT.replace("destinationRoom: hall", "destinationRoom: cellar");
-    let stage = moving(lobby_of([admitted("anna")]), [movement("b", &other), movement("a", ADMIT)]).await;
+    let stage =
+        Stage::bringing(cloud("lobby", [admitted("anna")]), [movement("b", &other), movement("a", ADMIT)]).await;
     assert_eq!((stage.livekit.who("hall"), stage.livekit.who("cellar")), (vec!["anna".to_owned()], vec![]));
 }
 
 #[tokio::test(start_paused = true)]
 async fn audited_moves_move_nobody() {
-    let mut stage = moving(lobby_of([admitted("anna")]), [movement("m", &format!("{ADMIT}\nmode: Audit"))]).await;
+    let mut stage =
+        Stage::bringing(cloud("lobby", [admitted("anna")]), [movement("m", &format!("{ADMIT}\nmode: Audit"))]).await;
     let told = stage.tells_of(&id("m"), |report| report.settled).await;
-    assert_eq!((told.participants, told.violations), (1, 1));
+    assert_eq!((told.counts.participants, told.counts.violations), (1, 1));
     assert_eq!(stage.livekit.writes(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_cannot_be_moved_is_told_of() {
-    let livekit = lobby_of([admitted("anna")]);
+    let livekit = cloud("lobby", [admitted("anna")]);
     livekit.fail("move", 1_000, refused());
-    let mut stage = moving(livekit, [movement("m", ADMIT)]).await;
-    stage.tells_of(&id("m"), |report| report.failed == 1 && report.failure.is_some()).await;
+    let mut stage = Stage::bringing(livekit, [movement("m", ADMIT)]).await;
+    stage.tells_of(&id("m"), |report| report.counts.failed == 1 && report.failure.is_some()).await;
     stage.pass_secs(250).await;
     assert_eq!(count(&stage.livekit.said(), "move"), 1);
 }

@@ -89,7 +89,7 @@ async fn a_track_that_has_gone_is_no_trouble() {
     stage.hear_published("hall", &anna, &microphone());
     stage.pass_secs(1).await;
     assert_eq!(stage.livekit.said().len(), 1);
-    stage.tells(|policy| policy.compliant == 1).await;
+    stage.tells(|policy| policy.counts.compliant == 1).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ async fn a_refused_update_goes_in_parts_the_permission_first() {
     stage.join("hall", guest("anna")).await;
     let expected = ["permission+name+attributes", "permission", "name", "attributes"];
     assert_eq!(stage.livekit.said(), expected.map(|parts| format!("update hall/anna {parts}")));
-    let told = stage.tells(|policy| policy.failed == 1).await;
+    let told = stage.tells(|policy| policy.counts.failed == 1).await;
     assert!(told.failure.unwrap().contains("invalid_argument"));
 }
 
@@ -30,7 +30,7 @@ async fn what_was_refused_is_not_sent_again_for_a_while() {
     assert_eq!(count(&stage.livekit.said(), "update"), 1);
     stage.pass_secs(30).await;
     assert_eq!(count(&stage.livekit.said(), "update"), 1);
-    stage.tells(|policy| policy.compliant == 1).await;
+    stage.tells(|policy| policy.counts.compliant == 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,7 +48,7 @@ async fn a_refused_mute_is_told_and_no_loop() {
     let livekit = hall([speaker("anna")]);
     livekit.fail("mute", 1000, refused());
     let mut stage = Stage::at(livekit, MUTED).await;
-    let told = stage.tells(|policy| policy.failed == 1).await;
+    let told = stage.tells(|policy| policy.counts.failed == 1).await;
     assert!(told.settled && told.failure.is_some());
     stage.pass_secs(280).await;
     assert_eq!(count(&stage.livekit.said(), "mute"), 1);
@@ -66,7 +66,7 @@ async fn what_is_refused_does_not_stand_in_the_way_of_the_rest() {
     let rules = format!("- {{name: r, match: {{attributes: [{{key: banned}}]}}, remove: {{}}}}\n{MUTED}");
     let mut stage = Stage::at(livekit, &rules).await;
     assert_eq!(count(&stage.livekit.writes(), "mute"), 3);
-    stage.tells(|policy| policy.settled && policy.failed == 1).await;
+    stage.tells(|policy| policy.settled && policy.counts.failed == 1).await;
     stage.pass_secs(10).await;
     stage.livekit.change("hall", "anna", |anna| drop(anna.attributes.insert("banned".into(), "yes".into())));
     stage.pass_secs(34).await;
@@ -85,7 +85,7 @@ async fn a_server_that_does_not_unmute_is_asked_once() {
     stage.rule(UNMUTED).await;
     stage.pass_secs(100).await;
     assert_eq!(count(&stage.livekit.said(), "unmute"), 1);
-    let told = stage.tells(|policy| policy.failed == 3).await;
+    let told = stage.tells(|policy| policy.counts.failed == 3).await;
     assert!(told.remote_unmute_disabled && told.settled);
     assert_eq!(stage.latest().features.remote_unmute, Feature::Unsupported);
 }

@@ -8,7 +8,7 @@ use crate::support::{Fault, LiveKit, QUIET, SEAT, Stage, guest, hall, policy, sp
 async fn a_policy_without_rooms_is_settled_when_the_rooms_are_known() {
     let mut stage = Stage::with(QUIET).await;
     let told = stage.tells(|policy| policy.settled).await;
-    assert_eq!((told.rooms, told.participants, told.failure), (0, 0, None));
+    assert_eq!((told.counts.rooms, told.counts.participants, told.failure), (0, 0, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -16,10 +16,10 @@ async fn a_policy_is_settled_when_everybody_is_as_declared_and_not_before() {
     let livekit = hall([guest("anna"), guest("bert")]);
     livekit.fault("update hall/bert", 1, Fault::Slow(Duration::from_secs(3)));
     let mut stage = Stage::at(livekit, QUIET).await;
-    let told = stage.tells(|policy| policy.compliant == 1).await;
-    assert_eq!((told.settled, told.participants), (false, 2));
+    let told = stage.tells(|policy| policy.counts.compliant == 1).await;
+    assert_eq!((told.settled, told.counts.participants), (false, 2));
     let told = stage.tells(|policy| policy.settled).await;
-    assert_eq!((told.rooms, told.participants, told.compliant, told.pending), (1, 2, 2, 0));
+    assert_eq!((told.counts.rooms, told.counts.participants, told.counts.compliant, told.counts.pending), (1, 2, 2, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -28,9 +28,9 @@ async fn a_policy_is_not_settled_before_every_room_of_it_was_looked_at() {
     livekit.add("hall-2", guest("bert"));
     livekit.fault("list hall-2", 1, Fault::Slow(Duration::from_secs(3)));
     let mut stage = Stage::at(livekit, SEAT).await;
-    let told = stage.tells(|policy| policy.compliant == 1).await;
+    let told = stage.tells(|policy| policy.counts.compliant == 1).await;
     assert!(!told.settled);
-    stage.tells(|policy| policy.settled && policy.compliant == 2).await;
+    stage.tells(|policy| policy.settled && policy.counts.compliant == 2).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -39,7 +39,7 @@ async fn it_stays_settled_when_somebody_joins() {
     stage.tells(|policy| policy.settled).await;
     stage.livekit.fault("update hall/anna", 1, Fault::Slow(Duration::from_secs(3)));
     stage.join("hall", guest("anna")).await;
-    let told = stage.tells(|policy| policy.pending == 1).await;
+    let told = stage.tells(|policy| policy.counts.pending == 1).await;
     assert!(told.settled);
 }
 
@@ -63,8 +63,8 @@ async fn another_version_has_to_settle_anew() {
     stage.livekit.fault("update hall/anna", 1, Fault::Slow(Duration::from_secs(3)));
     stage.rule("- {name: r, set: {permission: {canPublish: true}}}").await;
     let told = stage.tells(|policy| !std::sync::Arc::ptr_eq(&policy.policy, &before.policy)).await;
-    assert_eq!((told.settled, told.pending), (false, 1));
-    stage.tells(|policy| policy.settled && policy.compliant == 1).await;
+    assert_eq!((told.settled, told.counts.pending), (false, 1));
+    stage.tells(|policy| policy.settled && policy.counts.compliant == 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,7 +73,7 @@ async fn a_policy_that_fails_is_settled_and_says_why() {
     livekit.fail("update", 1000, unavailable());
     let mut stage = Stage::at(livekit, QUIET).await;
     let told = stage.tells(|policy| policy.settled).await;
-    assert_eq!((told.failed, told.samples.len()), (1, 1));
+    assert_eq!((told.counts.failed, told.samples.len()), (1, 1));
     assert!(told.failure.unwrap().contains("unavailable"));
 }
 
@@ -81,15 +81,15 @@ async fn a_policy_that_fails_is_settled_and_says_why() {
 async fn an_audited_policy_counts_and_does_nothing() {
     let audit = spec("rules", "mode: Audit\nrooms: [{prefix: hall}]\nrules:\n- {name: r, set: {name: Guest}}");
     let mut stage = Stage::seen(hall([guest("anna")]), SEAT, |view| view.policies = vec![audit]).await;
-    let told = stage.tells(|policy| policy.settled && policy.rooms == 1).await;
-    assert_eq!((told.participants, told.violations), (1, 1));
+    let told = stage.tells(|policy| policy.settled && policy.counts.rooms == 1).await;
+    assert_eq!((told.counts.participants, told.counts.violations), (1, 1));
     assert!(stage.livekit.writes().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_reported_when_nothing_is_new() {
     let mut stage = Stage::at(hall([guest("anna"), guest("bert")]), SEAT).await;
-    stage.tells(|policy| policy.settled && policy.compliant == 2).await;
+    stage.tells(|policy| policy.settled && policy.counts.compliant == 2).await;
     stage.pass_secs(120).await;
     stage.reports.mark_unchanged();
     let mut reports = 0;
@@ -114,7 +114,7 @@ async fn many_changes_make_few_reports() {
         stage.reports.mark_unchanged();
     }
     assert!(reports <= 6, "{reports} in a second");
-    stage.tells(|policy| policy.compliant == 1000).await;
+    stage.tells(|policy| policy.counts.compliant == 1000).await;
 }
 
 #[tokio::test(start_paused = true)]

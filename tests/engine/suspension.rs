@@ -23,7 +23,7 @@ async fn afterwards_everything_is_looked_at() {
     for identity in ["anna", "bert"] {
         assert!(!stage.livekit.see("hall", identity).permission.can_publish);
     }
-    stage.tells(|policy| policy.settled && policy.compliant == 2).await;
+    stage.tells(|policy| policy.settled && policy.counts.compliant == 2).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ use usher::{
     kubernetes::{self, Options, Readiness, Wires},
     livekit::Client,
     metrics::Metrics,
-    policy::{ObjectName, Policy},
+    policy::{Counts, ObjectName, Policy, Samples},
 };
 use usher_testkit::{Cluster, eventually};
 
@@ -140,16 +140,11 @@ pub(crate) fn settled(catalog: &Catalog<Client>) -> Reports {
     let report = |policy: &Arc<Policy>| PolicyReport {
         policy: Arc::clone(policy),
         settled: true,
-        rooms: 1,
-        participants: 2,
-        compliant: 2,
-        pending: 0,
-        failed: 0,
-        violations: 0,
+        counts: Counts { rooms: 1, participants: 2, compliant: 2, ..Counts::default() },
         overridden_by: None,
         failure: None,
         remote_unmute_disabled: false,
-        samples: vec![],
+        samples: Samples::default(),
     };
     let of_server = |server: &usher::engine::Server<Client>| {
         let policies: BTreeMap<_, _> = (server.view.policies.members().iter())

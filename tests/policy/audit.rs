@@ -1,8 +1,10 @@
 //! `mode: Audit`: judged in a line of its own, never acting.
 
+use usher::policy::Counts;
+
 use crate::{
     support::{Given, Hall, alice, alice_publishing, camera, microphone, policy},
-    tally::{Counts, tallied},
+    tally::tallied,
 };
 
 const AUDITED: &str = "{mode: Audit, rules: [{name: trial, set: {permission: {canPublish: false}, name: Guest}, mute: {sources: [Microphone]}}]}";
@@ -28,7 +30,7 @@ fn what_it_would_do_are_violations() {
     let hall = Hall::under([policy("trial", AUDITED)]);
     let tally = tallied(&hall, &[alice_publishing([camera("TR_c")])], &Given::default());
     let trial = &tally["livekit/trial"];
-    assert_eq!(Counts::of(trial), Counts { rooms: 1, participants: 1, violations: 2, ..Counts::default() });
+    assert_eq!(trial.counts, Counts { rooms: 1, participants: 1, violations: 2, ..Counts::default() });
     let fields: Vec<_> = trial.samples.iter().map(|sample| sample.field.as_str()).collect();
     assert_eq!(fields, ["name", "permission.canPublish"]);
 }
@@ -49,7 +51,7 @@ fn only_fields_that_it_wins_count() {
 fn two_audited_policies_do_not_shadow_each_other() {
     let hall = Hall::under([policy("one", AUDITED), policy("two", AUDITED)]);
     let tally = tallied(&hall, &[alice()], &Given::default());
-    assert_eq!(["livekit/one", "livekit/two"].map(|name| tally[name].violations), [2, 2]);
+    assert_eq!(["livekit/one", "livekit/two"].map(|name| tally[name].counts.violations), [2, 2]);
 }
 
 #[test]
@@ -62,6 +64,6 @@ fn an_audited_policy_that_wins_nothing_is_overridden() {
         policy("trial", AUDITED),
     ]);
     let trial = &tallied(&hall, &[alice()], &Given::default())["livekit/trial"];
-    assert_eq!(Counts::of(trial), Counts { rooms: 1, participants: 1, compliant: 1, ..Counts::default() });
+    assert_eq!(trial.counts, Counts { rooms: 1, participants: 1, compliant: 1, ..Counts::default() });
     assert_eq!(trial.overridden_by().map(ToString::to_string).as_deref(), Some("livekit/base"));
 }

@@ -5,29 +5,12 @@ use std::collections::BTreeMap;
 use usher::{
     api::{Sample, Source},
     policy::{
-        Action, ObjectName, Participant, PolicyTally, Reach, Resolver, RoomTally, Session, Sources, Track, Unknown,
+        Action, Counts, ObjectName, Participant, PolicyTally, Reach, Resolver, RoomTally, Samples, Session, Sources,
+        Track, Unknown,
     },
 };
 
 use crate::support::{Given, Hall, alice, alice_publishing, alice_with, at, microphone, muted, noon, policy};
-
-/// The numbers of a tally.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub rooms: u32,
-    pub participants: u32,
-    pub compliant: u32,
-    pub pending: u32,
-    pub failed: u32,
-    pub violations: u32,
-}
-
-impl Counts {
-    pub fn of(tally: &PolicyTally) -> Self {
-        let PolicyTally { rooms, participants, compliant, pending, failed, violations, .. } = *tally;
-        Self { rooms, participants, compliant, pending, failed, violations }
-    }
-}
 
 /// The tally of the hall with these participants, by policy.
 pub fn tallied(hall: &Hall, participants: &[Participant], given: &Given) -> BTreeMap<String, PolicyTally> {
@@ -73,34 +56,32 @@ fn participants_count_for_the_policies_whose_rules_match_them() {
     let tally = tallied(&hall, &[called("g1"), called("h1"), called("g2")], &Given::default());
     let guests = Counts { rooms: 1, participants: 2, compliant: 0, pending: 2, ..Counts::default() };
     // "all" stands first in the line, so nobody is called Guest.
-    assert_eq!(Counts::of(&tally["livekit/guests"]), Counts { compliant: 2, pending: 0, ..guests });
-    assert_eq!(
-        Counts::of(&tally["livekit/all"]),
-        Counts { rooms: 1, participants: 3, compliant: 3, ..Counts::default() }
-    );
+    assert_eq!(tally["livekit/guests"].counts, Counts { compliant: 2, pending: 0, ..guests });
+    assert_eq!(tally["livekit/all"].counts, Counts { rooms: 1, participants: 3, compliant: 3, ..Counts::default() });
     let alone = tallied(
         &Hall::under([policy("guests", GUESTS)]),
         &[called("g1"), called("h1"), called("g2")],
         &Given::default(),
     );
-    assert_eq!(Counts::of(&alone["livekit/guests"]), guests);
+    assert_eq!(alone["livekit/guests"].counts, guests);
 }
 
 #[test]
 fn a_room_without_participants_counts_as_a_room() {
     let tally = tallied(&Hall::under([policy("guests", GUESTS)]), &[], &Given::default());
-    assert_eq!(tally["livekit/guests"], PolicyTally { rooms: 1, ..PolicyTally::default() });
+    assert_eq!(
+        tally["livekit/guests"],
+        PolicyTally { counts: Counts { rooms: 1, ..Counts::default() }, ..PolicyTally::default() }
+    );
 }
 
 #[test]
 fn what_is_to_be_done_is_pending_with_a_sample() {
     let tally = tallied(&Hall::under([policy("guests", GUESTS)]), &[called("g1")], &Given::default());
     let expected = PolicyTally {
-        rooms: 1,
-        participants: 1,
-        pending: 1,
+        counts: Counts { rooms: 1, participants: 1, pending: 1, ..Counts::default() },
         decided: true,
-        samples: [sample("g1", "name", "Guest", "Alice", None)].into(),
+        samples: Samples::from_iter([sample("g1", "name", "Guest", "Alice", None)]),
         ..PolicyTally::default()
     };
     assert_eq!(tally["livekit/guests"], expected);
@@ -111,12 +92,10 @@ fn after_a_failed_request_what_is_to_be_done_has_failed() {
     let hall = Hall::under([policy("guests", GUESTS)]);
     let tally = tallied_after(&hall, &[called("g1"), called("h1")], &Given::default(), Some("503: no response"));
     let expected = PolicyTally {
-        rooms: 1,
-        participants: 1,
-        failed: 1,
+        counts: Counts { rooms: 1, participants: 1, failed: 1, ..Counts::default() },
         decided: true,
         failure: Some("name: 503: no response".into()),
-        samples: [sample("g1", "name", "Guest", "Alice", Some("503: no response"))].into(),
+        samples: Samples::from_iter([sample("g1", "name", "Guest", "Alice", Some("503: no response"))]),
         ..PolicyTally::default()
     };
     assert_eq!(tally["livekit/guests"], expected);
@@ -127,7 +106,7 @@ fn a_failure_of_somebody_who_is_compliant_is_none() {
     let compliant = alice_with(|alice| (alice.identity, alice.name) = ("g1".into(), "Guest".into()));
     let tally = tallied_after(&Hall::under([policy("guests", GUESTS)]), &[compliant], &Given::default(), Some("gone"));
     let counts = Counts { rooms: 1, participants: 1, compliant: 1, ..Counts::default() };
-    assert_eq!(Counts::of(&tally["livekit/guests"]), counts);
+    assert_eq!(tally["livekit/guests"].counts, counts);
 }
 
 #[test]
@@ -135,7 +114,10 @@ fn values_are_cut_at_64_characters() {
     let long = "ü".repeat(100);
     let hall = Hall::under([policy("p", &format!("rules: [{{name: guests, set: {{metadata: {long}}}}}]"))]);
     let tally = tallied(&hall, &[alice()], &Given::default());
-    assert_eq!(tally["livekit/p"].samples, [sample("alice", "metadata", &"ü".repeat(64), "", None)].into());
+    assert_eq!(
+        tally["livekit/p"].samples,
+        Samples::from_iter([sample("alice", "metadata", &"ü".repeat(64), "", None)])
+    );
 }
 
 #[test]
@@ -144,12 +126,12 @@ fn the_first_twenty_samples_are_kept() {
     let tally = tallied(&Hall::under([policy("guests", GUESTS)]), &participants, &Given::default());
     let identities: Vec<_> = tally["livekit/guests"].samples.iter().map(|sample| sample.identity.clone()).collect();
     assert_eq!(identities, (0..20).map(|number| format!("g{number:02}")).collect::<Vec<_>>());
-    assert_eq!(tally["livekit/guests"].pending, 50);
+    assert_eq!(tally["livekit/guests"].counts.pending, 50);
 }
 
 fn counts(rule: &str, participant: &Participant, given: &Given) -> Counts {
     let hall = Hall::under([policy("p", &format!("rules: [{{name: guests, {rule}}}]"))]);
-    Counts::of(&tallied(&hall, std::slice::from_ref(participant), given)["livekit/p"])
+    tallied(&hall, std::slice::from_ref(participant), given)["livekit/p"].counts
 }
 
 const ONE: Counts = Counts { rooms: 1, participants: 1, compliant: 0, pending: 0, failed: 0, violations: 0 };
@@ -165,7 +147,7 @@ fn what_waits_is_pending() {
         [Unknown { name: ObjectName::new("livekit", "broken"), priority: None, reach: Reach::Home }],
     );
     let held = &tallied(&hall, &[alice()], &Given::default())["livekit/p"];
-    assert_eq!(Counts::of(held), Counts { pending: 1, ..ONE });
+    assert_eq!(held.counts, Counts { pending: 1, ..ONE });
 
     let hall = Hall::under([policy("p", "rules: [{name: guests, set: {name: Guest}}]")]);
     let mut damped = Given::default();
@@ -173,9 +155,9 @@ fn what_waits_is_pending() {
         hall.plan(&alice()).actions.iter().for_each(|action| damped.session.carried_out(action, noon()));
     }
     let damped = &tallied(&hall, &[alice()], &damped)["livekit/p"];
-    assert_eq!(Counts::of(damped), Counts { pending: 1, ..ONE });
+    assert_eq!(damped.counts, Counts { pending: 1, ..ONE });
     let message = "something undoes every correction, so the next ones come later and later";
-    assert_eq!(damped.samples, [sample("alice", "name", "Guest", "Alice", Some(message))].into());
+    assert_eq!(damped.samples, Samples::from_iter([sample("alice", "name", "Guest", "Alice", Some(message))]));
 }
 
 #[test]
@@ -184,7 +166,7 @@ fn what_the_server_does_not_do_has_failed() {
     let cannot = Given { can_unmute: false, ..Given::default() };
     let hall = Hall::under([policy("p", &format!("rules: [{{name: guests, {unmute}}}]"))]);
     let tally = &tallied(&hall, &[alice_publishing([muted(microphone("TR_1")), muted(microphone("TR_2"))])], &cannot)["livekit/p"];
-    assert_eq!(Counts::of(tally), Counts { failed: 1, ..ONE });
+    assert_eq!(tally.counts, Counts { failed: 1, ..ONE });
     assert!(tally.remote_unmute_disabled);
     assert_eq!(tally.samples.len(), 1, "two tracks of a source are one field");
 
@@ -195,7 +177,7 @@ fn what_the_server_does_not_do_has_failed() {
         refused.session.was_refused(&update, "too long".into(), noon());
     }
     let tally = &tallied(&hall, &[alice()], &refused)["livekit/p"];
-    assert_eq!(Counts::of(tally), Counts { failed: 1, ..ONE });
+    assert_eq!(tally.counts, Counts { failed: 1, ..ONE });
     assert_eq!(tally.failure.as_deref(), Some("name: the server refused it: too long"));
 }
 

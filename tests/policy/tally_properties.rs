@@ -41,9 +41,9 @@ proptest! {
         for tally in from_left.values() {
             prop_assert!(tally.samples.len() <= 20);
             // An audited one has neither pending nor failed, and at least one violation for each that is not compliant.
-            let rest = tally.participants - tally.compliant;
-            let accounted = tally.pending + tally.failed;
-            prop_assert!(accounted == rest || (accounted == 0 && tally.violations >= rest), "{:?}", tally);
+            let rest = tally.counts.participants - tally.counts.compliant;
+            let accounted = tally.counts.pending + tally.counts.failed;
+            prop_assert!(accounted == rest || (accounted == 0 && tally.counts.violations >= rest), "{:?}", tally);
         }
     }
 
@@ -65,12 +65,12 @@ proptest! {
                 // Each alone has room for all of its samples.
                 let alone = self::tally("hall", &hall, std::slice::from_ref(one), world.now);
                 let alone = &alone[&ObjectName::new(policy.namespace, &policy.name)];
-                not_as_declared += alone.pending + alone.failed + alone.violations;
+                not_as_declared += alone.counts.pending + alone.counts.failed + alone.counts.violations;
                 samples.extend(alone.samples.iter().cloned());
             }
-            prop_assert_eq!(tally.participants, matched);
+            prop_assert_eq!(tally.counts.participants, matched);
             prop_assert_eq!(tally.decided, decides);
-            prop_assert_eq!(tally.pending + tally.failed + tally.violations, not_as_declared);
+            prop_assert_eq!(tally.counts.pending + tally.counts.failed + tally.counts.violations, not_as_declared);
             prop_assert_eq!(&tally.samples, &samples.into_iter().take(20).collect());
             prop_assert_eq!(tally.overridden_by().is_some(), matched > 0 && !decides);
         }

@@ -8,7 +8,7 @@ use super::Worker;
 use crate::{
     api::Feature,
     engine::{
-        act::{Request, Step, same},
+        act::{Request, same},
         pulse::Admission,
         queue::{Key, Urgency, Work},
         record::{FRESH, Failure, Noticed},
@@ -24,10 +24,7 @@ pub(super) const LOOKS: usize = 4;
 impl<S: RoomService> Worker<S> {
     /// Begins as much work as may be begun.
     pub(super) fn dispatch(&mut self) {
-        if self.view.suspended {
-            return self.tidy_queue();
-        }
-        if self.rest_until.is_some() {
+        if self.view.suspended || self.rest_until.is_some() {
             return self.tidy_queue();
         }
         let now = Instant::now();
@@ -224,6 +221,10 @@ impl<S: RoomService> Worker<S> {
 impl Request {
     /// Whether LiveKit itself may wait for something before it answers.
     pub(super) fn may_take_long(&self) -> bool {
-        matches!(self, Self::Act(_, Action::Mute { .. }) | Self::Transfer(_, Step::Forward(..) | Step::Move(..)))
+        match self {
+            Self::Act(_, action) => matches!(action, Action::Mute { .. }),
+            Self::Transfer(_, step) => step.transport().is_some(),
+            Self::Rooms | Self::Room(_) | Self::Meet(_) | Self::Look(_) => false,
+        }
     }
 }

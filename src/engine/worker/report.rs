@@ -271,15 +271,10 @@ fn policy_report(arrival: &Arrival, tally: PolicyTally) -> PolicyReport {
     PolicyReport {
         policy: Arc::clone(&arrival.policy),
         settled: arrival.settled,
-        rooms: tally.rooms,
+        counts: tally.counts,
         overridden_by: tally.overridden_by().cloned(),
-        participants: tally.participants,
-        compliant: tally.compliant,
-        pending: tally.pending,
-        failed: tally.failed,
-        violations: tally.violations,
         failure: tally.failure,
         remote_unmute_disabled: tally.remote_unmute_disabled,
-        samples: tally.samples.into_iter().collect(),
+        samples: tally.samples,
     }
 }

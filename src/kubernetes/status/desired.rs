@@ -15,12 +15,11 @@ use crate::{
         index::{Compiled, Entry, Head, Request, ServerMeaning, Standing, Subject, Verdict},
         kind::{Kind, ObjectId},
     },
+    policy::Counts,
 };
 
-/// Samples in a status.
-const SAMPLES: usize = 20;
-/// Characters of a value in a sample.
-const SAMPLE_VALUE: usize = 64;
+/// What an audited object says.
+const AUDITED: &str = "Mode Audit: what would be done is counted, nothing is done.";
 
 /// What the status of an object is to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,14 +144,11 @@ impl<'a> Mine<'a> {
     }
 
     fn counts(&self, mode: Mode) -> (Option<Summary>, Vec<Sample>) {
-        let ([rooms, participants, compliant, pending, failed, violations], list) = match self {
-            Self::Policy(it) => {
-                ([it.rooms, it.participants, it.compliant, it.pending, it.failed, it.violations], &it.samples)
-            }
-            Self::Transfer(it) => {
-                ([it.rooms, it.participants, it.compliant, it.pending, it.failed, it.violations], &it.samples)
-            }
+        let (counts, samples) = match self {
+            Self::Policy(report) => (report.counts, &report.samples),
+            Self::Transfer(report) => (report.counts, &report.samples),
         };
+        let Counts { rooms, participants, compliant, pending, failed, violations } = counts;
         let summary = Summary {
             rooms,
             participants,
@@ -162,7 +158,7 @@ impl<'a> Mine<'a> {
             failed,
             violations: (mode == Mode::Audit).then_some(violations),
         };
-        (Some(summary), samples(list))
+        (Some(summary), samples.iter().cloned().collect())
     }
 }
 
@@ -205,7 +201,6 @@ fn transport(verb: &str, feature: Feature, mode: Mode, mine: Option<&Mine<'_>>) 
     let Some(report) = mine.and_then(Mine::transfer).filter(|report| report.settled) else {
         return first_look();
     };
-    let said = |reason: Reason, message: &str| (reason, message.to_owned());
     if let Some(failure) = &report.failure {
         return (Reason::EnforcementFailed, failure.clone());
     }
@@ -215,47 +210,39 @@ fn transport(verb: &str, feature: Feature, mode: Mode, mine: Option<&Mine<'_>>) 
     if let Some(circle) = &report.circle {
         return (Reason::MoveLoop, format!("{circle}."));
     }
-    match (mode, report.rooms) {
+    match (mode, report.counts.rooms) {
         (Mode::Enforce, _) if report.undone => {
             said(Reason::UndoneByOthers, "Somebody ends copies again and again, so they are made less often.")
         }
-        (Mode::Audit, _) => said(Reason::Audited, "Mode Audit: what would be done is counted, nothing is done."),
+        (Mode::Audit, _) => said(Reason::Audited, AUDITED),
         (Mode::Enforce, 0) => said(Reason::NoActiveRooms, "No source room is in session."),
         (Mode::Enforce, _) => said(Reason::Enforced, "Enforced in every source room in session."),
     }
 }
 
 fn first_look() -> (Reason, String) {
-    let message = "The first look at every room after the start or the last change is not complete.";
-    (Reason::Progressing, message.to_owned())
+    said(Reason::Progressing, "The first look at every room after the start or the last change is not complete.")
+}
+
+fn said(reason: Reason, message: &str) -> (Reason, String) {
+    (reason, message.to_owned())
 }
 
 fn enforcement(mode: Mode, report: Option<&PolicyReport>) -> (Reason, String) {
     let Some(report) = report.filter(|report| report.settled) else {
         return first_look();
     };
-    let said = |reason: Reason, message: &str| (reason, message.to_owned());
     if report.remote_unmute_disabled {
         let message = "The LiveKit server does not allow remote unmute: set room.enable_remote_unmute in its \
                        configuration, or remove muted: false.";
         return said(Reason::RemoteUnmuteDisabled, message);
     }
-    match (&report.failure, mode, report.rooms) {
+    match (&report.failure, mode, report.counts.rooms) {
         (Some(failure), ..) => (Reason::EnforcementFailed, failure.clone()),
-        (None, Mode::Audit, _) => said(Reason::Audited, "Mode Audit: what would be done is counted, nothing is done."),
+        (None, Mode::Audit, _) => said(Reason::Audited, AUDITED),
         (None, Mode::Enforce, 0) => said(Reason::NoActiveRooms, "No room in session is governed."),
         (None, Mode::Enforce, _) => said(Reason::Enforced, "Enforced in every room in session that is governed."),
     }
-}
-
-fn samples(samples: &[Sample]) -> Vec<Sample> {
-    let cut = |text: &Option<String>| text.as_ref().map(|text| text.chars().take(SAMPLE_VALUE).collect());
-    let mut samples: Vec<Sample> = (samples.iter())
-        .map(|sample| Sample { wanted: cut(&sample.wanted), seen: cut(&sample.seen), ..sample.clone() })
-        .collect();
-    samples.sort();
-    samples.truncate(SAMPLES);
-    samples
 }
 
 /// The value of the annotation that asks for a resync, once that is done.

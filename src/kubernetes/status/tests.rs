@@ -18,7 +18,7 @@ use crate::{
         index::{Index, Scope, Source, Standing, Tables},
         kind::{Kind, ObjectId},
     },
-    policy::{ObjectName, Transfer},
+    policy::{Counts, ObjectName, Samples, Transfer},
 };
 
 const THEN: Timestamp = Timestamp::constant(1_000, 0);
@@ -68,16 +68,11 @@ fn report(index: &mut Index, change: impl FnOnce(&mut PolicyReport)) -> ServerRe
         let mut report = PolicyReport {
             policy: Arc::clone(&member.policy),
             settled: true,
-            rooms: 1,
-            participants: 5,
-            compliant: 3,
-            pending: 1,
-            failed: 1,
-            violations: 4,
+            counts: Counts { rooms: 1, participants: 5, compliant: 3, pending: 1, failed: 1, violations: 4 },
             overridden_by: None,
             failure: None,
             remote_unmute_disabled: false,
-            samples: vec![],
+            samples: Samples::default(),
         };
         if let Some(change) = change.take() {
             change(&mut report);
@@ -139,7 +134,7 @@ fn a_policy_goes_through_its_reasons() {
             waiting,
         ),
         (|_| {}, "Ready=True:Enforced"),
-        (|policy| policy.rooms = 0, "Ready=True:NoActiveRooms"),
+        (|policy| policy.counts.rooms = 0, "Ready=True:NoActiveRooms"),
         (
             |policy| policy.failure = Some("no".into()),
             "Ready=False:EnforcementFailed Reconciling=True:EnforcementFailed",
@@ -162,7 +157,7 @@ fn a_policy_goes_through_its_reasons() {
 #[test]
 fn audit_and_suspension_are_ready() {
     let mut index = cluster(json!({"mode": "Audit"}));
-    let audited = report(&mut index, |policy| policy.rooms = 0);
+    let audited = report(&mut index, |policy| policy.counts.rooms = 0);
     let desired = status_of(&index, Kind::Policy, Some(&audited), NOW);
     assert_eq!(conditions(&desired), "Ready=True:Audited");
     assert_eq!(subject(desired).summary.unwrap().violations, Some(4));
@@ -211,17 +206,12 @@ fn transfer_report(index: &mut Index, change: impl FnOnce(&mut TransferReport)) 
         transfer: Arc::clone(&transfer),
         settled: true,
         retired: false,
-        rooms: 1,
-        participants: 3,
-        compliant: 1,
-        pending: 1,
-        failed: 1,
-        violations: 2,
+        counts: Counts { rooms: 1, participants: 3, compliant: 1, pending: 1, failed: 1, violations: 2 },
         in_use: None,
         circle: None,
         undone: false,
         failure: None,
-        samples: vec![],
+        samples: Samples::default(),
     };
     change(&mut told);
     server.transfers.insert(transfer.id.clone(), told);
@@ -236,7 +226,7 @@ fn what_becomes_of_a_forward_or_move_is_told() {
     put::<ParticipantMove>(&mut index, "p", 1, spec, None);
     let cases: [(Change, &str); 8] = [
         (|_| {}, "Ready=True:Enforced"),
-        (|report| report.rooms = 0, "Ready=True:NoActiveRooms"),
+        (|report| report.counts.rooms = 0, "Ready=True:NoActiveRooms"),
         (|report| report.settled = false, "Ready=False:Progressing Reconciling=True:Progressing"),
         (|report| report.in_use = Some("x".into()), "Ready=False:IdentityInUse Reconciling=True:IdentityInUse"),
         (|report| report.circle = Some("x".into()), "Ready=False:MoveLoop Reconciling=True:MoveLoop"),
@@ -277,7 +267,7 @@ fn times_stay_while_the_status_does() {
     let again = status_of(&index, Kind::Policy, Some(&enforced), NOW);
     assert_eq!(again.status.difference(&first.status), Difference::None);
 
-    let empty = report(&mut index, |policy| policy.rooms = 0);
+    let empty = report(&mut index, |policy| policy.counts.rooms = 0);
     let other = status_of(&index, Kind::Policy, Some(&empty), NOW);
     assert_eq!(other.status.difference(&first.status), Difference::Conditions);
     assert_eq!(other.status.conditions()[0].last_transition_time.0, THEN);
@@ -352,7 +342,7 @@ fn conditions_are_written_at_once_and_counts_now_and_then() {
 
     let (present, desired) = pair(&mut index, |_| {});
     assert_eq!(memory.decide(&present, &desired, start), Decision::Nothing);
-    let (present, desired) = pair(&mut index, |policy| policy.participants = 6);
+    let (present, desired) = pair(&mut index, |policy| policy.counts.participants = 6);
     let soon = start + Duration::from_secs(2);
     assert_eq!(memory.decide(&present, &desired, start), Decision::At(soon));
     assert_eq!(memory.decide(&present, &desired, soon), Decision::Now);
@@ -397,5 +387,5 @@ fn events_tell_of_failure_and_recovery_alone() {
     assert!(turn_to(|policy| policy.failure = Some("no".into())));
     assert!(!turn_to(|policy| policy.failure = Some("still no".into())));
     assert!(turn_to(|_| {}));
-    assert!(!turn_to(|policy| policy.rooms = 0));
+    assert!(!turn_to(|policy| policy.counts.rooms = 0));
 }

@@ -92,9 +92,20 @@ pub fn microphone() -> Track {
 
 /// A server with these in the room `hall`.
 pub fn hall(participants: impl IntoIterator<Item = Participant>) -> LiveKit {
+    with_room("hall", participants)
+}
+
+/// A server that can forward and move, with these in a room.
+pub fn cloud(room: &str, participants: impl IntoIterator<Item = Participant>) -> LiveKit {
+    let livekit = with_room(room, participants);
+    livekit.be_cloud();
+    livekit
+}
+
+fn with_room(room: &str, participants: impl IntoIterator<Item = Participant>) -> LiveKit {
     let livekit = LiveKit::default();
     for participant in participants {
-        livekit.add("hall", participant);
+        livekit.add(room, participant);
     }
     livekit
 }

@@ -64,6 +64,11 @@ impl Stage {
         Self::seen(livekit, rules, |_| {}).await
     }
 
+    /// An engine under the rules that nobody may publish, with these forwards and moves, which has made its first look.
+    pub async fn bringing(livekit: LiveKit, transfers: impl IntoIterator<Item = TransferMember>) -> Self {
+        Self::seen(livekit, super::QUIET, |view| view.transfers = transfers.into_iter().collect()).await
+    }
+
     /// The same by another view.
     pub async fn seen(livekit: LiveKit, rules: &str, change: impl FnOnce(&mut View)) -> Self {
         Self::led(Arc::new(livekit), rules, Leadership::alone(), change).await

@@ -30,7 +30,7 @@ impl<S: RoomService> Worker<S> {
         begun: Instant,
     ) {
         self.report.touch(&key.room);
-        if let Some(transport) = Self::transport_of(&step) {
+        if let Some(transport) = step.transport() {
             self.learn_ability(transport, ticket, &result);
         }
         if let Some(record) = self.record(key) {
@@ -81,7 +81,7 @@ impl<S: RoomService> Worker<S> {
     fn checked(&mut self, key: &Key, to: &Arc<str>, ticket: Ticket, result: Result<Answer, Trouble>, begun: Instant) {
         let now = Instant::now();
         let destination = self.govern(to);
-        let passage = self.transfers.passages.entry(Key { room: Arc::clone(to), identity: Arc::clone(&key.identity) });
+        let passage = self.transfers.passages.entry(key.at(to));
         let passage = passage.or_default();
         if passage.busy.take_if(|awaited| *awaited == ticket).is_none() {
             return;
@@ -117,7 +117,7 @@ impl<S: RoomService> Worker<S> {
             self.tell(key, Done::Brought(by.id.clone(), Arc::clone(to)));
         }
         if self.arrived_at(key, to, ticket, result)
-            && let Some(passage) = self.transfers.passages.get_mut(&passage_of(key, to))
+            && let Some(passage) = self.transfers.passages.get_mut(&key.at(to))
         {
             passage.corrections.add(wall);
         }
@@ -142,7 +142,7 @@ impl<S: RoomService> Worker<S> {
     /// Takes in whether somebody has come to a destination, of which no webhook need tell.
     fn arrived_at(&mut self, key: &Key, to: &Arc<str>, ticket: Ticket, result: Result<Answer, Trouble>) -> bool {
         let now = Instant::now();
-        let passage = self.transfers.passages.entry(passage_of(key, to)).or_default();
+        let passage = self.transfers.passages.entry(key.at(to)).or_default();
         passage.busy.take_if(|awaited| *awaited == ticket);
         passage.clear = None;
         match result {
@@ -197,10 +197,6 @@ impl<S: RoomService> Worker<S> {
             }
         }
     }
-}
-
-fn passage_of(key: &Key, to: &Arc<str>) -> Key {
-    Key { room: Arc::clone(to), identity: Arc::clone(&key.identity) }
 }
 
 /// The failure of a step. Of somebody who is not there any more the next look tells; until then that heals as well.

@@ -22,6 +22,7 @@ use crate::{
         act::{Step, Ticket},
         queue::{Key, Urgency, Work},
         record::Failure,
+        room::Room,
         service::RoomService,
     },
     policy::{Corrections, Journeys, Line, Transfer, TransferId, TransferSet, Transport, Ways},
@@ -149,6 +150,13 @@ impl Transfers {
         Features { forward: self.forward.feature, move_: self.movement.feature, ..Features::default() }
     }
 
+    fn feature(&self, transport: Transport) -> Feature {
+        match transport {
+            Transport::Forward => self.forward.feature,
+            Transport::Move => self.movement.feature,
+        }
+    }
+
     fn ability(&mut self, transport: Transport) -> &mut Ability {
         match transport {
             Transport::Forward => &mut self.forward,
@@ -200,8 +208,13 @@ impl Transfers {
 
     /// Whether a version is the one in force.
     fn stands(&self, transfer: &Arc<Transfer>) -> bool {
-        self.arrivals.get(&transfer.id).is_some_and(|arrival| Arc::ptr_eq(&arrival.transfer, transfer))
+        stands(&self.arrivals, transfer)
     }
+}
+
+/// Whether a version is the one in force.
+fn stands(arrivals: &HashMap<TransferId, Arrival>, transfer: &Arc<Transfer>) -> bool {
+    arrivals.get(&transfer.id).is_some_and(|arrival| Arc::ptr_eq(&arrival.transfer, transfer))
 }
 
 impl<S: RoomService> Worker<S> {
@@ -240,10 +253,8 @@ impl<S: RoomService> Worker<S> {
             return;
         }
         // Whose copies are to go must be known as it is now.
-        let concerned: Vec<Arc<str>> = (self.rooms.keys())
-            .filter(|room| ended.iter().any(|one| one.rooms.matches(room) || one.destinations.contains(room)))
-            .cloned()
-            .collect();
+        let concerned: Vec<Arc<str>> =
+            (self.rooms.keys()).filter(|room| ended.iter().any(|one| one.concerns(room))).cloned().collect();
         for room in concerned {
             self.list_room_soon(&room, Urgency::Change);
         }
@@ -255,21 +266,29 @@ impl<S: RoomService> Worker<S> {
         if ways.copies.is_empty() && ways.ended.is_empty() && !ways.receives {
             return;
         }
-        let sources = self.transfers.exits.iter().filter(|exit| *exit != name);
-        for source in sources {
-            let Some(room) = self.rooms.get(source) else { continue };
-            if !room.ways.as_ref().is_some_and(|ways| ways.lead_to(name)) {
-                continue;
-            }
+        let mut work = Vec::new();
+        for room in self.exits_to(name) {
             let (found, urgency) = match identity {
                 Some(identity) => (room.records.get_key_value(identity).map(|(known, _)| vec![known]), Urgency::Change),
                 None => (Some(room.records.keys().collect()), Urgency::Resync),
             };
             for identity in found.into_iter().flatten() {
-                let key = Key { room: Arc::clone(source), identity: Arc::clone(identity) };
-                self.queue.push(urgency, Work::Participant(key));
+                work.push((
+                    urgency,
+                    Work::Participant(Key { room: Arc::clone(&room.name), identity: Arc::clone(identity) }),
+                ));
             }
         }
+        for (urgency, work) in work {
+            self.queue.push(urgency, work);
+        }
+    }
+
+    /// The rooms in session from which somebody may be brought, or may have been, to a room.
+    fn exits_to<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Room> {
+        let exits = self.transfers.exits.iter().filter(move |exit| ***exit != *name);
+        let exits = exits.filter_map(|exit| self.rooms.get(exit));
+        exits.filter(move |room| room.ways.as_ref().is_some_and(|ways| ways.lead_to(name)))
     }
 
     /// Notes that a request is under way.
@@ -277,15 +296,9 @@ impl<S: RoomService> Worker<S> {
         if let Some(record) = self.record(key) {
             record.busy = Some(ticket);
         }
-        let (to, transport) = match step {
-            Step::Retire(_) => return,
-            Step::Check(to) => (to, None),
-            Step::Forward(to, _) => (to, Some(Transport::Forward)),
-            Step::Move(to, _) => (to, Some(Transport::Move)),
-        };
-        let passage = Key { room: Arc::clone(to), identity: Arc::clone(&key.identity) };
-        self.transfers.passages.entry(passage).or_default().busy = Some(ticket);
-        if let Some(transport) = transport {
+        let Some(to) = step.destination() else { return };
+        self.transfers.passages.entry(key.at(to)).or_default().busy = Some(ticket);
+        if let Some(transport) = step.transport() {
             let ability = self.transfers.ability(transport);
             if ability.feature != Feature::Supported {
                 ability.probe = Some(ticket);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Retiring, Worker};
+use super::{Retiring, Worker, stands};
 use crate::{
     engine::{
         act::{Request, Step},
@@ -13,7 +13,7 @@ use crate::{
         service::RoomService,
         worker::begin::LOOKS,
     },
-    policy::{Participant, Presence, Transfer, Transport, Way, Ways, retired_by},
+    policy::{Participant, Presence, Transfer, Way, Ways, retired_by},
 };
 
 /// The source of a copy that is to be ended is asked for before the copy is: what is known of it may be as old as two
@@ -38,7 +38,7 @@ impl<S: RoomService> Worker<S> {
         }
         let transfers = &mut self.transfers;
         let arrivals = &transfers.arrivals;
-        let stands = |one: &Arc<Transfer>| arrivals.get(&one.id).is_some_and(|it| Arc::ptr_eq(&it.transfer, one));
+        let stands = |one: &Arc<Transfer>| stands(arrivals, one);
         let journeys = &mut transfers.journeys;
         let way = wishes.moves.into_iter().find(|way| journeys.permit(way, &participant, now, stands));
         if let Some(way) = way
@@ -57,8 +57,7 @@ impl<S: RoomService> Worker<S> {
         }
         for to in wishes.declined {
             if self.presence(to, &key.identity) == Presence::Copy {
-                let copy = Key { room: Arc::clone(to), identity: Arc::clone(&key.identity) };
-                self.queue.push(urgency, Work::Retire(copy));
+                self.queue.push(urgency, Work::Retire(key.at(to)));
             }
         }
         None
@@ -84,14 +83,13 @@ impl<S: RoomService> Worker<S> {
     /// The next request on the way to a destination: whether the identity is there, whether the participant is still as
     /// it was, and then the step itself.
     fn approach(&mut self, key: &Key, step: Step, urgency: Urgency) -> Option<Request> {
-        let (Step::Check(to) | Step::Forward(to, _) | Step::Move(to, _)) = &step else { return None };
+        let to = step.destination()?;
         let (now, instant) = (self.clock.now(), Instant::now());
         let is_met = |room: &super::super::Room| room.strangers.contains_key(&key.identity);
         if self.rooms.get(to).is_some_and(is_met) {
             return None;
         }
-        let passage = Key { room: Arc::clone(to), identity: Arc::clone(&key.identity) };
-        let known = self.transfers.passages.get(&passage);
+        let known = self.transfers.passages.get(&key.at(to));
         let clear = known.and_then(|known| known.clear);
         if let Some(known) = known {
             if known.busy.is_some() {
@@ -203,28 +201,17 @@ impl<S: RoomService> Worker<S> {
 
     /// Everybody of an identity who may be the source of its copy in a room.
     fn sources_of(&self, name: &str, identity: &str) -> Vec<Key> {
-        let exits = self.transfers.exits.iter().filter(|exit| ***exit != *name);
-        exits
-            .filter_map(|exit| {
-                let room = self.rooms.get(exit)?;
-                let (identity, record) = room.records.get_key_value(identity)?;
-                let leads = room.ways.as_ref()?.lead_to(name);
-                (leads && record.missed == 0).then(|| Key { room: Arc::clone(exit), identity: Arc::clone(identity) })
-            })
+        let there = self.exits_to(name).filter_map(|room| Some((room, room.records.get_key_value(identity)?)));
+        there
+            .filter(|(_, (_, record))| record.missed == 0)
+            .map(|(room, (identity, _))| Key { room: Arc::clone(&room.name), identity: Arc::clone(identity) })
             .collect()
     }
 
     /// Whether every room in session is known from which copies in a room may come, so that one that nobody seems to
     /// want is wanted by nobody.
-    fn knows_sources_of(&self, name: &Arc<str>) -> bool {
-        self.round.listed.is_some()
-            && self.transfers.exits.iter().filter(|exit| *exit != name).all(|exit| {
-                let room = self.rooms.get(exit);
-                room.is_none_or(|room| {
-                    let leads = room.ways.as_ref().is_some_and(|ways| ways.lead_to(name));
-                    !leads || room.listed.is_some() && room.failure.is_none()
-                })
-            })
+    fn knows_sources_of(&self, name: &str) -> bool {
+        self.round.listed.is_some() && self.exits_to(name).all(|room| room.listed.is_some() && room.failure.is_none())
     }
 
     /// Whether nothing is left of what an ended forward owned: known only once its rooms have been listed since.
@@ -235,8 +222,7 @@ impl<S: RoomService> Worker<S> {
         if self.round.listed.is_none_or(|listed| listed < since) {
             return false;
         }
-        let concerned = |room: &Arc<str>| ended.rooms.matches(room) || ended.destinations.contains(room);
-        let mut rooms = self.rooms.values().filter(|room| concerned(&room.name));
+        let mut rooms = self.rooms.values().filter(|room| ended.concerns(&room.name));
         if !rooms.all(|room| room.listed.is_some_and(|listed| listed >= since)) {
             return false;
         }
@@ -253,14 +239,5 @@ impl<S: RoomService> Worker<S> {
                 })
             })
         })
-    }
-
-    /// What a kind of request is for.
-    pub(super) const fn transport_of(step: &Step) -> Option<Transport> {
-        match step {
-            Step::Forward(..) => Some(Transport::Forward),
-            Step::Move(..) => Some(Transport::Move),
-            Step::Check(_) | Step::Retire(_) => None,
-        }
     }
 }

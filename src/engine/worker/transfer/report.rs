@@ -1,7 +1,7 @@
 //! What is told of forwards and moves. Counted anew for each report: they concern few rooms.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -13,30 +13,23 @@ use super::{Arrival, Worker};
 use crate::{
     api::{Feature, Sample},
     engine::{queue::Key, record::Record, room::Room, service::RoomService, view::TransferReport},
-    policy::{Participant, Presence, Transfer, TransferId, Transport},
+    policy::{Counts, Participant, Presence, Samples, Transfer, TransferId, Transport},
 };
 
-/// The most samples of one object.
-const MOST_SAMPLES: usize = 20;
 /// What was done so long ago says nothing any more.
 const OLD: Duration = Duration::from_secs(600);
 
 /// What is counted for one object.
 #[derive(Default)]
 struct Count {
-    rooms: u32,
-    participants: u32,
-    compliant: u32,
-    pending: u32,
-    failed: u32,
-    violations: u32,
+    counts: Counts,
     in_use: Option<String>,
     circle: Option<String>,
     failure: Option<String>,
     undone: bool,
     /// Somebody was there when every room had been looked at, and is still to be brought elsewhere.
     open: bool,
-    samples: BTreeSet<Sample>,
+    samples: Samples,
 }
 
 /// How far one participant has come, from good to bad.
@@ -54,16 +47,17 @@ enum Outcome {
 
 impl Count {
     fn add(&mut self, outcome: Outcome, may_be_open: bool) {
-        self.participants += 1;
+        let counts = &mut self.counts;
+        counts.participants += 1;
         match outcome {
-            Outcome::Compliant => self.compliant += 1,
+            Outcome::Compliant => counts.compliant += 1,
             Outcome::Violation => {}
-            Outcome::Waits => self.pending += 1,
+            Outcome::Waits => counts.pending += 1,
             Outcome::Open => {
-                self.pending += 1;
+                counts.pending += 1;
                 self.open |= may_be_open;
             }
-            Outcome::Failed => self.failed += 1,
+            Outcome::Failed => counts.failed += 1,
         }
     }
 
@@ -72,7 +66,7 @@ impl Count {
             Transport::Forward => "forward",
             Transport::Move => "move",
         };
-        self.samples.insert(Sample {
+        self.samples.add(Sample {
             room: room.to_owned(),
             identity: identity.to_owned(),
             rule: None,
@@ -81,9 +75,6 @@ impl Count {
             seen: None,
             message: message.map(Into::into),
         });
-        if self.samples.len() > MOST_SAMPLES {
-            self.samples.pop_last();
-        }
     }
 }
 
@@ -170,7 +161,7 @@ impl<S: RoomService> Worker<S> {
         let Some(ways) = &room.ways else { return };
         for forward in &ways.forwards {
             let count = counts.entry(forward.id.clone()).or_default();
-            count.rooms += 1;
+            count.counts.rooms += 1;
             for record in room.present().filter(|record| forward.takes(&record.participant, now).0) {
                 let mut worst = Outcome::Compliant;
                 for to in forward.destinations.iter().filter(|to| **to != room.name) {
@@ -181,7 +172,7 @@ impl<S: RoomService> Worker<S> {
             }
         }
         for way in &ways.moves {
-            counts.entry(way.transfer.id.clone()).or_default().rooms += 1;
+            counts.entry(way.transfer.id.clone()).or_default().counts.rooms += 1;
         }
         if ways.moves.is_empty() {
             return;
@@ -257,12 +248,11 @@ impl<S: RoomService> Worker<S> {
             Presence::Copy | Presence::Absent | Presence::Unknown => {}
         }
         if !transfer.acts() {
-            count.violations += 1;
+            count.counts.violations += 1;
             told(count, None);
             return Outcome::Violation;
         }
-        let passage = Key { room: Arc::clone(to), identity: identity.into() };
-        let passage = self.transfers.passages.get(&passage);
+        let passage = self.transfers.passages.get(&Key { room: Arc::clone(to), identity: identity.into() });
         let failure = passage.and_then(|passage| passage.failure.as_ref()?.told()).or_else(|| record.told());
         if let Some(failure) = failure {
             told(count, Some(failure));
@@ -300,16 +290,12 @@ impl<S: RoomService> Worker<S> {
             return;
         }
         let transfer = &arrival.transfer;
-        let concerned = |room: &Arc<str>| transfer.rooms.matches(room) || transfer.destinations.contains(room);
         let looked_at =
             |room: &Room| room.listed.is_some() || room.failure.as_ref().is_some_and(|it| it.told().is_some());
-        if arrival.seen.is_none() && self.rooms.values().filter(|room| concerned(&room.name)).all(looked_at) {
+        if arrival.seen.is_none() && self.rooms.values().filter(|room| transfer.concerns(&room.name)).all(looked_at) {
             arrival.seen = Some(now);
         }
-        let feature = match transfer.id.transport {
-            Transport::Forward => self.transfers.forward.feature,
-            Transport::Move => self.transfers.movement.feature,
-        };
+        let feature = self.transfers.feature(transfer.id.transport);
         arrival.settled = arrival.seen.is_some() && (!count.open || feature == Feature::Unsupported);
     }
 }
@@ -319,16 +305,11 @@ fn report(arrival: &Arrival, retired: bool, count: Count) -> TransferReport {
         transfer: Arc::clone(&arrival.transfer),
         settled: arrival.settled,
         retired,
-        rooms: count.rooms,
-        participants: count.participants,
-        compliant: count.compliant,
-        pending: count.pending,
-        failed: count.failed,
-        violations: count.violations,
+        counts: count.counts,
         in_use: count.in_use,
         circle: count.circle,
         undone: count.undone,
         failure: count.failure,
-        samples: count.samples.into_iter().collect(),
+        samples: count.samples,
     }
 }
