@@ -36,8 +36,6 @@ pub(super) struct Room {
     pub(super) records: HashMap<Arc<str>, Record>,
     /// Sessions that a webhook told of and that are still to be asked for, by identity.
     pub(super) strangers: HashMap<Arc<str>, Stranger>,
-    /// When each identity was last removed; of the last seconds only.
-    pub(super) removals: HashMap<Arc<str>, Timestamp>,
     departed: Departed,
     /// When the last successful listing began.
     pub(super) listed: Option<Instant>,
@@ -137,7 +135,6 @@ impl Room {
             ways: None,
             records: HashMap::new(),
             strangers: HashMap::new(),
-            removals: HashMap::new(),
             departed: Departed::default(),
             listed: None,
             showed_somebody: None,
@@ -266,12 +263,6 @@ impl Room {
             }
             stays
         });
-    }
-
-    /// Notes a removal.
-    pub(super) fn removed(&mut self, identity: &Arc<str>, now: Timestamp) {
-        self.removals.retain(|_, at| now.duration_since(*at).as_secs() < 2);
-        self.removals.insert(Arc::clone(identity), now);
     }
 
     /// The participants that are there, as far as is known.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{NO_TROLL, QUIET, Stage, count, guest, hall, not_found, unavailable};
+use usher::engine::What;
+
+use crate::support::{Fault, NO_TROLL, QUIET, Stage, count, guest, hall, not_found, unavailable};
 
 #[tokio::test(start_paused = true)]
 async fn who_must_go_goes_by_the_webhook_alone() {
@@ -25,6 +27,29 @@ async fn who_comes_back_goes_again_and_at_most_once_a_second() {
     let removals: Vec<_> = stage.livekit.calls().into_iter().filter(|call| call.what.starts_with("remove")).collect();
     assert!(removals.len() >= 8);
     assert!(removals.windows(2).all(|pair| pair[1].at - pair[0].at >= Duration::from_secs(1)), "{removals:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_before_the_removal_is_answered_waits_a_second_too() {
+    let stage = Stage::with(NO_TROLL).await;
+    stage.livekit.fault("remove", 1, Fault::Slow(Duration::from_millis(500)));
+    stage.join("hall", guest("troll")).await;
+    stage.join("hall", guest("troll")).await;
+    assert_eq!(stage.livekit.said(), ["remove hall/troll"]);
+    stage.pass_secs(2).await;
+    assert_eq!(stage.livekit.writes(), ["remove hall/troll"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_ends_and_begins_again_is_no_way_round_the_second() {
+    let stage = Stage::with(NO_TROLL).await;
+    stage.join("hall", guest("troll")).await;
+    stage.livekit.end("hall");
+    stage.hear("hall", What::RoomFinished);
+    stage.join("hall", guest("troll")).await;
+    assert_eq!(stage.livekit.writes(), ["remove hall/troll"]);
+    stage.pass_secs(2).await;
+    assert_eq!(stage.livekit.writes(), ["remove hall/troll"]);
 }
 
 #[tokio::test(start_paused = true)]

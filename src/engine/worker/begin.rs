@@ -105,6 +105,10 @@ impl<S: RoomService> Worker<S> {
                 }
             }
             Request::Look(key) | Request::Act(key, _) => {
+                if matches!(request, Request::Act(_, Action::Remove { .. })) {
+                    // Now, for its answer may come after the next session of the identity.
+                    self.note_removal(key);
+                }
                 if let Some(record) = self.record(key) {
                     record.busy = Some(ticket);
                 }
@@ -139,7 +143,7 @@ impl<S: RoomService> Worker<S> {
         let resolution = self.resolver.resolve(&room.line.enforced, &record.participant, now);
         let circumstances = Circumstances {
             session: &record.session,
-            removed_at: room.removals.get(&key.identity).copied(),
+            removed_at: self.removed.get(key).copied(),
             can_unmute: self.remote_unmute != Feature::Unsupported,
             unknown_from: room.line.unknown_from.as_ref(),
             now,

@@ -188,11 +188,15 @@ impl<S: RoomService> Worker<S> {
         if unmutes && result.is_ok() {
             self.remote_unmute = api::Feature::Supported;
         }
+        match &result {
+            Ok(Answer::Removed) => self.note_removal(key),
+            Err(trouble) if matches!(action, Action::Remove { .. }) && trouble.class() != Class::Gone => {
+                self.removed.remove(key);
+            }
+            _ => {}
+        }
         self.report.touch(&key.room);
         let Some(room) = self.rooms.get_mut(&key.room) else { return };
-        if matches!(result, Ok(Answer::Removed)) {
-            room.removed(&key.identity, now);
-        }
         let record = room.records.get_mut(&key.identity);
         let Some(record) = record.filter(|record| record.busy.is_some_and(|awaited| awaited == ticket)) else {
             if let Ok(Answer::Participant(participant)) = result {

@@ -83,6 +83,9 @@ pub(super) struct Worker<S> {
     sweep_at: Instant,
     clock: Clock,
     rooms: HashMap<Arc<str>, Room>,
+    /// When somebody was last removed, or was to be; of the last seconds only. Not with the room, which may be forgotten
+    /// and found again within the second.
+    removed: HashMap<Key, Timestamp>,
     queue: Queue,
     budget: Budget,
     pulse: Pulse,
@@ -201,6 +204,7 @@ impl<S: RoomService> Worker<S> {
             sweep_at: now,
             clock,
             rooms: HashMap::new(),
+            removed: HashMap::new(),
             queue: Queue::default(),
             pulse: Pulse::default(),
             running: JoinSet::new(),
@@ -245,6 +249,13 @@ impl<S: RoomService> Worker<S> {
 
     fn record(&mut self, key: &Key) -> Option<&mut Record> {
         self.rooms.get_mut(&key.room)?.records.get_mut(&key.identity)
+    }
+
+    /// Notes a removal.
+    fn note_removal(&mut self, key: &Key) {
+        let now = self.clock.now();
+        self.removed.retain(|_, at| now.duration_since(*at).as_secs() < 2);
+        self.removed.insert(key.clone(), now);
     }
 
     /// Queues a participant.

@@ -13,6 +13,7 @@ use super::{Worker, wake::Timer};
 use crate::{
     api::{Feature, Features},
     engine::{
+        queue::Key,
         record::Failure,
         room::Room,
         service::RoomService,
@@ -170,9 +171,16 @@ impl<S: RoomService> Worker<S> {
         let now = self.clock.now();
         let mut participants = 0;
         for record in room.present() {
+            // Of nearly everybody there is nothing to look up.
+            let removed_at = if self.removed.is_empty() {
+                None
+            } else {
+                let identity = record.participant.identity.as_str().into();
+                self.removed.get(&Key { room: Arc::clone(name), identity }).copied()
+            };
             let circumstances = Circumstances {
                 session: &record.session,
-                removed_at: room.removals.get(record.participant.identity.as_str()).copied(),
+                removed_at,
                 can_unmute: self.remote_unmute != Feature::Unsupported,
                 unknown_from: room.line.unknown_from.as_ref(),
                 now,

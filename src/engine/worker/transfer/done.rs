@@ -173,7 +173,7 @@ impl<S: RoomService> Worker<S> {
     }
 
     fn retired(&mut self, key: &Key, by: Arc<Transfer>, result: Result<Answer, Trouble>) {
-        let (wall, now) = (self.clock.now(), Instant::now());
+        let now = Instant::now();
         match result {
             Err(trouble) if trouble.class() != Class::Gone => {
                 let Some(retiring) = self.transfers.retiring.get_mut(key) else { return };
@@ -188,8 +188,8 @@ impl<S: RoomService> Worker<S> {
                     tracing::info!(server = %self.view.server, room = &*key.room, identity = &*key.identity, by = %by.id, "copy removed");
                     self.tell(key, Done::Retired(by.id.clone()));
                 }
+                self.note_removal(key);
                 let Some(room) = self.rooms.get_mut(&key.room) else { return };
-                room.removed(&key.identity, wall);
                 if let Some(record) = room.records.remove(&key.identity) {
                     room.left(&key.identity, &record.participant.sid, now);
                 }

@@ -167,7 +167,7 @@ impl<S: RoomService> Worker<S> {
         let record = room.records.get(&key.identity).filter(|record| record.busy.is_none())?;
         let retiring = self.transfers.retiring.get(key)?;
         let failed = retiring.failure.as_ref().map(|failure| failure.until);
-        let ended = room.removals.get(&key.identity).and_then(|at| at.checked_add(ENDED).ok());
+        let ended = self.removed.get(key).and_then(|at| at.checked_add(ENDED).ok());
         let ended = ended.map(|at| instant + self.clock.until(at));
         if let Some(until) = failed.max(ended).filter(|until| *until > instant) {
             self.retry_by(key, until);
