@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    usher::cli::Cli::parse().execute()
+    usher::cli::Cli::from_arguments().execute()
 }

@@ -3,7 +3,7 @@
 use std::{
     fmt::{self, Write},
     sync::Arc,
-    sync::atomic::AtomicU64,
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -13,7 +13,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{livekit::Observation, policy::ObjectName};
+use crate::{
+    livekit::{Method, Observation},
+    policy::ObjectName,
+};
 
 /// Upper ends of the buckets for spans of a request and of an enforcement, in seconds.
 const SPANS: [f64; 14] = [0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
@@ -28,6 +31,8 @@ pub struct Metrics {
     webhooks: Family<WebhookLabels, Counter>,
     webhooks_rejected: Family<ReasonLabels, Counter>,
     last_resync: Family<ServerLabels, Gauge<f64, AtomicU64>>,
+    /// By method, in the order of [`Method::ALL`], for who has no scraper.
+    made: [AtomicU64; Method::ALL.len()],
     /// Panics that were caught: each one is a bug.
     pub panics: Counter,
     /// Writes of status.
@@ -116,6 +121,7 @@ impl Metrics {
             webhooks: Family::default(),
             webhooks_rejected: Family::default(),
             last_resync: Family::default(),
+            made: Default::default(),
             panics: Counter::default(),
             status_writes: Counter::default(),
             leader: Gauge::default(),
@@ -169,7 +175,15 @@ impl Metrics {
         let method = call.method.as_str();
         let labels = RequestLabels { server: Server(server.clone()), method, code: call.code };
         self.requests.get_or_create(&labels).inc();
+        if let Some(made) = Method::ALL.iter().position(|one| *one == call.method).and_then(|at| self.made.get(at)) {
+            made.fetch_add(1, Ordering::Relaxed);
+        }
         self.request_seconds.get_or_create(&MethodLabels { method }).observe(call.duration.as_secs_f64());
+    }
+
+    /// How many requests have been made to all servers, by method.
+    pub fn requests_made(&self) -> impl Iterator<Item = (Method, u64)> {
+        Method::ALL.into_iter().zip(self.made.iter().map(|made| made.load(Ordering::Relaxed)))
     }
 
     /// Counts requests of one server, for a client's observer.

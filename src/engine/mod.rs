@@ -29,7 +29,8 @@ pub use queue::Urgency;
 pub use service::RoomService;
 pub use supervisor::{Engine, Overloaded, Route, Routes};
 pub use view::{
-    Catalog, Deed, Done, Health, Limits, PolicyReport, Rate, Reports, Server, ServerReport, ServerView, TransferReport,
+    Audience, Catalog, Deed, Done, Health, Limits, PolicyReport, Rate, Reports, Server, ServerReport, ServerView,
+    TransferReport,
 };
 
 /// Waits until somebody says stop, or nobody is left who could.

@@ -14,7 +14,7 @@ use super::{
     leader::Leadership,
     service::RoomService,
     stopped,
-    view::{Catalog, Deed, Reports, Server, ServerView},
+    view::{Audience, Catalog, Reports, Server, ServerView},
     worker::{Wires, Worker},
 };
 use crate::{livekit::webhook::Verifier, metrics::Metrics, policy::ObjectName};
@@ -65,7 +65,7 @@ pub struct Engine<S> {
     routes: Routes,
     metrics: Arc<Metrics>,
     clock: Clock,
-    deeds: Option<mpsc::Sender<Deed>>,
+    audience: Option<Audience>,
     leadership: Leadership,
     workers: HashMap<ObjectName, Handle<S>>,
     tasks: JoinSet<()>,
@@ -94,7 +94,7 @@ impl<S: RoomService> Engine<S> {
             routes,
             metrics,
             clock: Clock::system(),
-            deeds: None,
+            audience: None,
             leadership: Leadership::alone(),
             workers: HashMap::new(),
             tasks: JoinSet::new(),
@@ -107,10 +107,10 @@ impl<S: RoomService> Engine<S> {
         Self { clock, ..self }
     }
 
-    /// The same engine, which tells of what it does to participants, each time. What the channel cannot hold is not told.
+    /// The same engine, which tells of what it does to participants, each time.
     #[must_use]
-    pub fn telling(self, deeds: mpsc::Sender<Deed>) -> Self {
-        Self { deeds: Some(deeds), ..self }
+    pub fn telling(self, audience: Audience) -> Self {
+        Self { audience: Some(audience), ..self }
     }
 
     /// The same engine, which is one of several of which one leads.
@@ -206,7 +206,7 @@ impl<S: RoomService> Engine<S> {
             stop: stopped,
             metrics: Arc::clone(&self.metrics),
             clock: self.clock,
-            deeds: self.deeds.clone(),
+            audience: self.audience.clone(),
             leadership: self.leadership.clone(),
         };
         let task = self.tasks.spawn(async move {

@@ -7,11 +7,12 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use crate::{
     api::Features,
     livekit::webhook::Verifier,
-    policy::{Counts, ObjectName, Policy, PolicySet, RuleName, Samples, Transfer, TransferId, TransferSet},
+    policy::{Counts, Decision, ObjectName, Policy, PolicySet, RuleName, Samples, Transfer, TransferId, TransferSet},
 };
 
 /// Every server that may be worked on. There is none of it before all initial lists of objects are complete: nothing
@@ -74,12 +75,17 @@ pub struct Rate {
 /// What has been done to a participant and people want to be told of one by one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deed {
+    /// The LiveKitServer.
+    pub server: ObjectName,
     /// The room that the participant was in.
     pub room: Arc<str>,
     /// Who.
     pub identity: Arc<str>,
     /// What was done, and who wanted it.
     pub what: Done,
+    /// From noticing that the participant is not as declared to LiveKit's word that this is done. Of forwards and moves,
+    /// and of what was never noticed to be otherwise, there is none.
+    pub after: Option<Duration>,
 }
 
 /// What has been done, and who wanted it.
@@ -87,10 +93,22 @@ pub struct Deed {
 pub enum Done {
     /// It was removed, by a rule.
     Removed(RuleName),
+    /// Something about it was changed: each field with the rule that decided it, as it was planned. It is told only to who
+    /// wants to be told of everything.
+    Changed(Vec<Decision>),
     /// A copy of another participant was removed.
     Retired(TransferId),
     /// It was forwarded or moved to another room.
     Brought(TransferId, Arc<str>),
+}
+
+/// Who is told of deeds.
+#[derive(Clone, Debug)]
+pub struct Audience {
+    /// Takes them; what it cannot hold is not told.
+    pub deeds: mpsc::Sender<Deed>,
+    /// Wants to be told of each changed field too, and not only of who was removed or brought elsewhere.
+    pub of_changes: bool,
 }
 
 /// What the engine knows of every server it works on.

@@ -83,6 +83,11 @@ fn need(entry: &Entry<Subject, PolicyStatus>, retired: bool, kept_for: Option<Du
     }
 }
 
+/// Whether a forward that was deleted so long ago is to be kept no longer.
+pub(crate) fn is_over(entry: &Entry<Subject, PolicyStatus>, reports: &Reports, kept_for: Duration) -> bool {
+    need(entry, is_retired(entry, reports), Some(kept_for)) == Need::TakeOff
+}
+
 /// How long a deleted forward is kept at most.
 fn longest(entry: &Entry<Subject, PolicyStatus>) -> Duration {
     match entry.verdict.reason() {

@@ -107,7 +107,7 @@ impl<K: Tables> Sink<Decoded<K>> for Objects<'_> {
 }
 
 /// An object that holds data by key.
-pub(super) trait Data: kube::Resource {
+pub(crate) trait Data: kube::Resource {
     /// What it holds.
     fn into_data(self) -> BTreeMap<String, ByteString>;
 }

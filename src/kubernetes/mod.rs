@@ -11,17 +11,19 @@
 //! `status` compares what the objects say with what is so, and writes what differs. This room knows
 //! [`crate::api`] and the values of [`crate::engine`]; of LiveKit only what a client is made of.
 //!
+//! [`crate::files`] works with the same `index` and `status`, by doors that are open to this crate alone.
+//!
 //! What is known stays: a watch that fails takes nothing out of the index, and nothing is published before all initial
 //! lists are complete.
 
-mod decoded;
-mod finalizer;
-mod hub;
-mod index;
-mod kind;
+pub(crate) mod decoded;
+pub(crate) mod finalizer;
+pub(crate) mod hub;
+pub(crate) mod index;
+pub(crate) mod kind;
 pub mod lease;
 mod publish;
-mod status;
+pub(crate) mod status;
 mod supervise;
 mod watch;
 
@@ -80,6 +82,11 @@ impl Readiness {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         *self.0.borrow()
+    }
+
+    /// It is.
+    pub(crate) fn set(&self) {
+        self.0.send_if_modified(|ready| !std::mem::replace(ready, true));
     }
 
     /// Tells when it is.

@@ -1,6 +1,6 @@
 //! What comes back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{task::JoinError, time::Instant};
 
@@ -180,9 +180,7 @@ impl<S: RoomService> Worker<S> {
         let (now, instant) = (self.clock.now(), Instant::now());
         if result.is_ok() {
             log(&self.view.server, key, &action);
-            if let Action::Remove { why, .. } = &action {
-                self.tell(key, view::Done::Removed(why.by.clone()));
-            }
+            self.tell_of(key, &action, instant);
         }
         let unmutes = matches!(action, Action::Mute { muted: false, .. });
         if unmutes && result.is_ok() {
@@ -259,10 +257,25 @@ impl<S: RoomService> Worker<S> {
     }
 
     /// Tells of what was done to a participant, if anybody listens and has room for it.
-    pub(super) fn tell(&self, key: &Key, what: view::Done) {
-        if let Some(deeds) = &self.deeds {
-            let _ = deeds.try_send(Deed { room: key.room.clone(), identity: key.identity.clone(), what });
+    pub(super) fn tell(&self, key: &Key, what: view::Done, after: Option<Duration>) {
+        if let Some(audience) = &self.audience {
+            let (room, identity) = (Arc::clone(&key.room), Arc::clone(&key.identity));
+            let _ = audience.deeds.try_send(Deed { server: self.view.server.clone(), room, identity, what, after });
         }
+    }
+
+    /// Tells of an action that has been carried out.
+    fn tell_of(&self, key: &Key, action: &Action, now: Instant) {
+        let what = match action {
+            Action::Remove { why, .. } => view::Done::Removed(why.by.clone()),
+            _ if self.audience.as_ref().is_some_and(|audience| audience.of_changes) => {
+                view::Done::Changed(action.why().to_vec())
+            }
+            _ => return,
+        };
+        let record = self.rooms.get(&key.room).and_then(|room| room.records.get(&key.identity));
+        let noticed = record.and_then(|record| record.noticed);
+        self.tell(key, what, noticed.map(|noticed| now.saturating_duration_since(noticed.at)));
     }
 
     /// An update went to another session of the identity than it was meant for.

@@ -41,7 +41,7 @@ use super::{
     service::RoomService,
     stopped,
     timers::Timers,
-    view::{Deed, Reports, ServerView},
+    view::{Audience, Reports, ServerView},
 };
 use crate::{
     api::Feature,
@@ -62,7 +62,7 @@ pub(super) struct Wires<S> {
     pub(super) stop: watch::Receiver<bool>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
-    pub(super) deeds: Option<mpsc::Sender<Deed>>,
+    pub(super) audience: Option<Audience>,
     pub(super) leadership: Leadership,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Worker<S> {
     reports: watch::Sender<Reports>,
     stop: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
-    deeds: Option<mpsc::Sender<Deed>>,
+    audience: Option<Audience>,
     leadership: Leadership,
     /// What the replica was when the worker last looked.
     role: Role,
@@ -135,10 +135,10 @@ impl Round {
 impl<S: RoomService> Worker<S> {
     /// Works until it is stopped.
     pub(super) async fn run(wires: Wires<S>) {
-        let Wires { mut view, mut events, reports, mut stop, metrics, clock, deeds, mut leadership } = wires;
+        let Wires { mut view, mut events, reports, mut stop, metrics, clock, audience, mut leadership } = wires;
         let first = Arc::clone(&view.borrow_and_update());
         let mut worker = Self::new(first, reports, stop.clone(), metrics, clock, leadership.clone());
-        worker.deeds = deeds;
+        worker.audience = audience;
         let mut batch = Vec::with_capacity(EVENTS_AT_ONCE);
         worker.start();
         loop {
@@ -196,7 +196,7 @@ impl<S: RoomService> Worker<S> {
             reports,
             stop,
             metrics,
-            deeds: None,
+            audience: None,
             role: leadership.role(),
             leadership,
             last_look: now,

@@ -61,7 +61,7 @@ pub(super) fn build(index: &mut Index) -> Arc<Catalog<Client>> {
 
 /// Looks at every server, earlier names first: they own what two of them want.
 fn hosts(index: &mut Index) -> BTreeMap<ObjectName, Host> {
-    let Index { servers, sources, workshop, namespaces, .. } = index;
+    let Index { servers, sources, workshop, namespaces, credentials, .. } = index;
     workshop.benches.retain(|name, _| servers.entries.contains_key(name));
     let mut owners: HashMap<(String, u16, String), ObjectName> = HashMap::new();
     let mut hosts = BTreeMap::new();
@@ -72,7 +72,8 @@ fn hosts(index: &mut Index) -> BTreeMap<ObjectName, Host> {
             continue;
         };
         let bench = workshop.benches.entry(name.clone()).or_default();
-        let setup = setup(name, &meaning, |source| sources.get(source).cloned().unwrap_or_default());
+        let setup =
+            setup(name, &meaning, credentials.as_ref(), |source| sources.get(source).cloned().unwrap_or_default());
         let linked = setup.and_then(|(setup, said)| {
             if let Some(owner) = owners.get(&setup.identity()) {
                 let message = format!(

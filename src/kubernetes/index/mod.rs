@@ -39,7 +39,7 @@ use super::{
 use crate::{
     api::{LiveKitServerStatus, PolicyStatus},
     engine::Catalog,
-    livekit::Client,
+    livekit::{Client, Credentials},
     metrics::Metrics,
     policy::ObjectName,
 };
@@ -83,6 +83,8 @@ pub struct Index {
     moves: Table<Subject, PolicyStatus>,
     sources: HashMap<Source, Content>,
     namespaces: Namespaces,
+    /// The keys of servers that name no Secret; none in a cluster.
+    credentials: Option<Credentials>,
     workshop: Workshop,
 }
 
@@ -163,8 +165,15 @@ impl Index {
             moves: Table::default(),
             sources: HashMap::new(),
             namespaces,
+            credentials: None,
             workshop: Workshop::new(replicas, metrics),
         }
+    }
+
+    /// The same index, in which servers that name no Secret have these keys.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Option<Credentials>) -> Self {
+        Self { credentials, ..self }
     }
 
     /// Takes an object in, and tells whether anything but its status has changed.

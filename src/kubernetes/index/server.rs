@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{self, LiveKitServerSpec, Reason},
     engine::{Limits, Rate},
-    livekit::{Address, Client, Config, webhook::Verifier},
+    livekit::{Address, Client, Config, Credentials, webhook::Verifier},
     metrics::Metrics,
     policy::{ObjectName, Path, Problem, Problems},
 };
@@ -183,20 +183,28 @@ impl Link {
     }
 }
 
-/// Gathers what a client is made of. Beside it a verdict, where there is something to say although there is a client.
+/// Gathers what a client is made of; `otherwise` are the keys of a server that names no Secret. Beside it a verdict, where there is something to say although there is a client.
 pub(super) fn setup(
     name: &ObjectName,
     meaning: &ServerMeaning,
+    otherwise: Option<&Credentials>,
     content: impl Fn(&Source) -> Content,
 ) -> Result<(Setup, Option<Verdict>), Verdict> {
-    let Some(credentials) = &meaning.credentials else {
-        let message = "spec.credentials is left out, which is for `usher run --from` only: name a Secret.";
-        return Err(Verdict::held(Reason::SecretNotFound, message));
+    let (keys, mut forbidden) = match (&meaning.credentials, otherwise) {
+        (Some(credentials), _) => {
+            let secret = Source::Secret(ObjectName::new(&name.namespace, &credentials.secret_ref.name));
+            let (data, forbidden) = held(&secret, content(&secret))?;
+            let keys = keys::read(&data, credentials, &meaning.address)
+                .map_err(|(reason, message)| Verdict::held(reason, format!("{secret} {message}.")))?;
+            (keys, forbidden)
+        }
+        (None, Some(credentials)) => (Keys(vec![credentials.clone()]), None),
+        (None, None) => {
+            let message = "spec.credentials is left out, which is for `usher run --from` with LIVEKIT_API_KEY and \
+                           LIVEKIT_API_SECRET in the environment only: name a Secret.";
+            return Err(Verdict::held(Reason::SecretNotFound, message));
+        }
     };
-    let secret = Source::Secret(ObjectName::new(&name.namespace, &credentials.secret_ref.name));
-    let (data, mut forbidden) = held(&secret, content(&secret))?;
-    let keys = keys::read(&data, credentials, &meaning.address)
-        .map_err(|(reason, message)| Verdict::held(reason, format!("{secret} {message}.")))?;
     let ca = match &meaning.ca {
         None => None,
         Some(reference) => {

@@ -73,7 +73,7 @@ pub(super) fn turn(present: &Status, desired: &Desired) -> Option<Turn> {
 pub async fn tell_deeds(hub: Arc<Hub>, client: Client, mut deeds: mpsc::Receiver<Deed>) {
     let recorder = Recorder::new(client, MANAGER.into());
     while let Some(deed) = deeds.recv().await {
-        let Told { id, reason, action, mut note } = told(&deed);
+        let Some(Told { id, reason, action, mut note }) = told(&deed) else { continue };
         let Some(uid) = hub.lock().standing(&id).map(|standing| standing.head().uid.to_string()) else { continue };
         let resource = id.kind.resource();
         let object = ObjectReference {
@@ -105,8 +105,9 @@ struct Told {
     note: String,
 }
 
-fn told(deed: &Deed) -> Told {
-    let Deed { room, identity, what } = deed;
+/// Of each changed field, nothing: that would be an Event a join.
+fn told(deed: &Deed) -> Option<Told> {
+    let Deed { room, identity, what, .. } = deed;
     let of = |transfer: &TransferId| {
         let kind = match transfer.transport {
             Transport::Forward => Kind::Forward,
@@ -114,7 +115,8 @@ fn told(deed: &Deed) -> Told {
         };
         ObjectId { kind, name: transfer.name.clone() }
     };
-    match what {
+    let told = match what {
+        Done::Changed(_) => return None,
         Done::Removed(by) => Told {
             id: ObjectId { kind: Kind::Policy, name: by.policy.clone() },
             reason: "Removed",
@@ -134,7 +136,8 @@ fn told(deed: &Deed) -> Told {
             };
             Told { id: of(by), reason, action, note: format!("{reason} {identity} from room {room} to {to}.") }
         }
-    }
+    };
+    Some(told)
 }
 
 /// Tells of it, best effort: a status is written whether or not an Event can be.

@@ -13,7 +13,9 @@ use serde::Serialize;
 
 pub use desired::{Desired, desired};
 pub(super) use events::tell_deeds;
+pub(crate) use pace::{Decision, Memory};
 pub use write::Writer;
+pub(crate) use write::desired_of;
 
 use crate::api::{LiveKitServerStatus, PolicyStatus};
 

@@ -25,7 +25,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 
 /// What is remembered of an object between writes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// A write is queued or under way.
     pub busy: bool,
     written_at: Option<Instant>,
@@ -39,7 +39,7 @@ pub(super) struct Memory {
 
 /// Whether to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(crate) enum Decision {
     /// No.
     Nothing,
     /// Yes.

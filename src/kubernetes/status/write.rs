@@ -261,7 +261,14 @@ async fn changed<T>(receiver: &mut watch::Receiver<T>) {
     }
 }
 
-fn desired_of(index: &Index, reports: &Reports, id: &ObjectId, standing: &Standing<'_>, now: Timestamp) -> Desired {
+/// What the status of an object of the index is to be.
+pub(crate) fn desired_of(
+    index: &Index,
+    reports: &Reports,
+    id: &ObjectId,
+    standing: &Standing<'_>,
+    now: Timestamp,
+) -> Desired {
     let server = match standing {
         Standing::Server(_) => Some(&id.name),
         Standing::Subject(entry) => entry.meaning.as_ref().map(|meaning| &meaning.server),

@@ -114,7 +114,7 @@ impl<S: RoomService> Worker<S> {
         let wall = self.clock.now();
         if result.is_ok() {
             tracing::info!(server = %self.view.server, room = &*key.room, identity = &*key.identity, %to, %by.id, "forwarded");
-            self.tell(key, Done::Brought(by.id.clone(), Arc::clone(to)));
+            self.tell(key, Done::Brought(by.id.clone(), Arc::clone(to)), None);
         }
         if self.arrived_at(key, to, ticket, result)
             && let Some(passage) = self.transfers.passages.get_mut(&key.at(to))
@@ -127,7 +127,7 @@ impl<S: RoomService> Worker<S> {
         if result.is_ok() {
             let id = &by.transfer.id;
             tracing::info!(server = %self.view.server, room = &*key.room, identity = &*key.identity, %to, by = %id, "moved");
-            self.tell(key, Done::Brought(id.clone(), Arc::clone(to)));
+            self.tell(key, Done::Brought(id.clone(), Arc::clone(to)), None);
             let wall = self.clock.now();
             if let Some(room) = self.rooms.get_mut(&key.room)
                 && let Some(record) = room.records.remove(&key.identity)
@@ -186,7 +186,7 @@ impl<S: RoomService> Worker<S> {
                 self.transfers.retiring.remove(key);
                 if result.is_ok() {
                     tracing::info!(server = %self.view.server, room = &*key.room, identity = &*key.identity, by = %by.id, "copy removed");
-                    self.tell(key, Done::Retired(by.id.clone()));
+                    self.tell(key, Done::Retired(by.id.clone()), None);
                 }
                 self.note_removal(key);
                 let Some(room) = self.rooms.get_mut(&key.room) else { return };
