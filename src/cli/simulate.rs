@@ -68,9 +68,13 @@ pub(super) struct Simulate {
     /// Calls are answered so much later, as in 5ms-50ms.
     #[arg(long, env = "USHER_LATENCY")]
     latency: Option<Spans>,
-    /// How likely a call is answered with 503 and not acted upon: 0 to 1.
+    /// How likely a call is answered with an error and not acted upon: 0 to 1.
     #[arg(long, env = "USHER_ERRORS", default_value = "0", value_parser = chance)]
     errors: f64,
+    /// The HTTP status of those errors, such as 429.
+    #[arg(long, env = "USHER_ERROR_STATUS", default_value = "503",
+        value_parser = clap::value_parser!(u16).range(400..600))]
+    error_status: u16,
     /// How likely a webhook is lost: 0 to 1.
     #[arg(long, env = "USHER_LOST_WEBHOOKS", default_value = "0", value_parser = chance)]
     lost_webhooks: f64,
@@ -198,12 +202,15 @@ impl Simulate {
             chance,
             times: None,
             latency,
+            slow_answer: None,
             status,
+            retry_after: None,
             cut: false,
             hangs: false,
+            stale_listing: false,
         };
         let latency = self.latency.clone().map(|latency| fault(Some(latency), None, 1.0));
-        let errors = (self.errors > 0.0).then(|| fault(None, Some(503), self.errors));
+        let errors = (self.errors > 0.0).then(|| fault(None, Some(self.error_status), self.errors));
         let role = RoleFile {
             identity: "guest-".to_owned(),
             weight: 1,

@@ -61,7 +61,10 @@ impl Scenario {
         }
         for (at, fault) in self.faults.iter().enumerate() {
             if fault.effect().is_none() {
-                return wrong(format!("faults[{at}]"), "needs exactly one of latency, status, cut and hangs");
+                return wrong(
+                    format!("faults[{at}]"),
+                    "needs exactly one of latency, slowAnswer, status, cut, hangs and staleListing",
+                );
             }
             if !is_chance(fault.chance) {
                 return wrong(format!("faults[{at}].chance"), "must be from 0 to 1");
@@ -245,7 +248,7 @@ fn wire_kind(kind: Kind) -> WireKind {
 /// A [`Fault`] with one of the effects that need no more than a number.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[allow(missing_docs, reason = "the fields are those of the fault")]
+#[allow(missing_docs, reason = "the other fields are those of the fault")]
 pub struct FaultFile {
     pub method: Option<String>,
     pub room: Option<String>,
@@ -254,14 +257,21 @@ pub struct FaultFile {
     pub times: Option<u32>,
     /// The call is acted upon so much later.
     pub latency: Option<Spans>,
+    /// It is acted upon at once and answered so much later.
+    pub slow_answer: Option<Spans>,
     /// It is answered with this status and not acted upon.
     pub status: Option<u16>,
+    /// With `status`: the header Retry-After, in seconds.
+    pub retry_after: Option<u32>,
     /// Its connection is cut.
     #[serde(default)]
     pub cut: bool,
     /// It is never answered.
     #[serde(default)]
     pub hangs: bool,
+    /// A listing is answered as it was the first time.
+    #[serde(default)]
+    pub stale_listing: bool,
 }
 
 fn always() -> f64 {
@@ -270,13 +280,16 @@ fn always() -> f64 {
 
 impl FaultFile {
     fn effect(&self) -> Option<Effect> {
-        match (&self.latency, self.status, self.cut, self.hangs) {
-            (Some(latency), None, false, false) => Some(Effect::Latency(latency.0.clone())),
-            (None, Some(status), false, false) => Some(Effect::Status { status, retry_after: None }),
-            (None, None, true, false) => Some(Effect::Cut { acted_upon: false }),
-            (None, None, false, true) => Some(Effect::Hangs),
-            _ => None,
-        }
+        let effects = [
+            self.latency.as_ref().map(|latency| Effect::Latency(latency.0.clone())),
+            self.slow_answer.as_ref().map(|slow| Effect::SlowAnswer(slow.0.clone())),
+            self.status.map(|status| Effect::Status { status, retry_after: self.retry_after }),
+            self.cut.then_some(Effect::Cut { acted_upon: false }),
+            self.hangs.then_some(Effect::Hangs),
+            self.stale_listing.then_some(Effect::StaleListing),
+        ];
+        let mut given = effects.into_iter().flatten();
+        given.next().filter(|_| given.next().is_none())
     }
 }
 

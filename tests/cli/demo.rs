@@ -33,7 +33,11 @@ async fn it_enforces_and_edits_act_and_broken_ones_do_not() {
     let publishing = &changed["fields"][0];
     assert_eq!((&publishing["field"], &publishing["wanted"]), (&"permission.canPublish".into(), &"[Camera]".into()));
     assert!(changed["afterMs"].as_f64().unwrap() > 0.0, "{changed}");
-    demo.wait_for(0, "a summary", |line| line["type"] == "summary" && line["medianMs"].is_number()).await;
+    let summary = demo.wait_for(0, "a summary", |line| line["type"] == "summary" && line["medianMs"].is_number()).await;
+    let number = |field: &str| summary[field].as_f64().unwrap();
+    assert!(number("slowestMs") >= number("medianMs") && number("medianMs") > 0.0, "{summary}");
+    // One request for each thing that was done, and no other that changes anything; what is just under way may be ahead.
+    assert!((0.0..=5.0).contains(&(number("requestsToAct") - number("done"))), "{summary}");
 
     let file = dir.join("webinar.yaml");
     let text = std::fs::read_to_string(&file).unwrap();

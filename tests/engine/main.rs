@@ -5,6 +5,7 @@
 mod away;
 mod budget;
 mod damping;
+mod deeds;
 mod failures;
 mod forward_chaos;
 mod forwards;

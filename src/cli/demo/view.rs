@@ -1,5 +1,8 @@
 //! Draws a picture on the terminal.
 
+#[cfg(test)]
+mod tests;
+
 use std::iter;
 
 use jiff::tz::TimeZone;

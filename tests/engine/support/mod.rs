@@ -15,7 +15,7 @@ use usher::{
 };
 
 pub use livekit::{Fault, LiveKit, not_found, refused, status, unavailable};
-pub use stage::{START, Stage, View};
+pub use stage::{START, Stage, View, server};
 
 /// Everybody may publish nothing.
 pub const QUIET: &str = "- {name: quiet, set: {permission: {canPublish: false}}}";

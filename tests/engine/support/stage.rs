@@ -3,11 +3,15 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::Instant,
+};
 use usher::{
     engine::{
-        Catalog, Clock, Engine, Event, Leadership, Limits, PolicyReport, Reports, Route, Routes, Server, ServerReport,
-        ServerView, TransferReport, What,
+        Audience, Catalog, Clock, Deed, Engine, Event, Leadership, Limits, PolicyReport, Reports, Route, Routes,
+        Server, ServerReport, ServerView, TransferReport, What,
     },
     livekit::webhook::Verifier,
     metrics::Metrics,
@@ -38,6 +42,8 @@ pub struct Stage {
     pub clock: Clock,
     pub metrics: Arc<Metrics>,
     pub reports: watch::Receiver<Reports>,
+    /// Everything that was done, until it is taken.
+    pub deeds: mpsc::Receiver<Deed>,
     set: Arc<PolicySet>,
     transfers: Arc<TransferSet>,
     catalog: watch::Sender<Option<Arc<Catalog<LiveKit>>>>,
@@ -98,10 +104,12 @@ impl Stage {
         let (routes, metrics) = (Routes::default(), Arc::new(Metrics::new()));
         let clock = Clock::starting_at(START.parse::<Timestamp>().unwrap());
         let engine = Engine::new(catalogs, reporting, routes.clone(), Arc::clone(&metrics));
-        let engine = engine.with_clock(clock).led_by(leadership);
+        let (telling, deeds) = mpsc::channel(1024);
+        let engine = engine.with_clock(clock).led_by(leadership).telling(Audience { deeds: telling, of_changes: true });
         let engine = tokio::spawn(engine.run(stopped));
         let (set, transfers) = (Arc::default(), Arc::default());
-        let mut stage = Self { livekit, view, clock, metrics, reports, set, transfers, catalog, routes, stop, engine };
+        let mut stage =
+            Self { livekit, view, clock, metrics, reports, deeds, set, transfers, catalog, routes, stop, engine };
         stage.set_policies();
         stage.set_transfers();
         stage.show();
