@@ -101,6 +101,11 @@ impl Budget {
         true
     }
 
+    /// How many requests a second resync may have; `None` for no limit.
+    pub(super) fn resync_rate(&self) -> Option<NonZeroU32> {
+        self.limits.rate.map(|rate| halved(rate).per_second)
+    }
+
     /// Says that a request has ended.
     pub(super) fn ended(&mut self, urgency: Urgency) {
         self.in_flight = self.in_flight.saturating_sub(1);

@@ -12,6 +12,7 @@ mod clock;
 mod convert;
 mod event;
 mod leader;
+mod meter;
 mod pulse;
 mod queue;
 mod record;

@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use tokio::time::Instant;
+
 /// Below this many, work for those who have left is not worth a search.
 const FEW: usize = 1024;
 
@@ -20,6 +22,9 @@ pub enum Urgency {
 }
 
 impl Urgency {
+    /// Every urgency, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Join, Self::Change, Self::Resync];
+
     /// As metrics name it.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -62,6 +67,15 @@ impl Key {
     }
 }
 
+/// Work whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) urgency: Urgency,
+    pub(super) work: Work,
+    /// Since when it has waited.
+    pub(super) since: Instant,
+}
+
 /// Each urgency has two lanes: first what was begun and must go on, then what has not begun.
 const LANES: [Urgency; 6] =
     [Urgency::Join, Urgency::Join, Urgency::Change, Urgency::Change, Urgency::Resync, Urgency::Resync];
@@ -70,7 +84,7 @@ const LANES: [Urgency; 6] =
 /// often it is asked for.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    lanes: [VecDeque<Work>; LANES.len()],
+    lanes: [VecDeque<(Work, Instant)>; LANES.len()],
     /// The lanes in which work stands, as bits.
     places: HashMap<Work, u8>,
     crowd: usize,
@@ -81,16 +95,27 @@ impl Queue {
     pub(super) fn push(&mut self, urgency: Urgency, work: Work) {
         let lane = 2 * urgency as usize + 1;
         if self.enter(lane, &work) {
-            self.lanes[lane].push_back(work);
+            self.lanes[lane].push_back((work, Instant::now()));
         }
     }
 
     /// Puts work before all else of its urgency: what was looked at a moment ago must be acted on before that is old.
     pub(super) fn push_next(&mut self, urgency: Urgency, work: Work) {
-        let lane = 2 * urgency as usize;
-        if self.enter(lane, &work) {
-            self.lanes[lane].push_front(work);
+        self.put_back(Turn { urgency, work, since: Instant::now() });
+    }
+
+    /// Puts back what could not be done when its turn came.
+    pub(super) fn put_back(&mut self, turn: Turn) {
+        let lane = 2 * turn.urgency as usize;
+        if self.enter(lane, &turn.work) {
+            self.lanes[lane].push_front((turn.work, turn.since));
         }
+    }
+
+    /// How much waits with this urgency.
+    pub(super) fn depth(&self, urgency: Urgency) -> usize {
+        let lane = 2 * urgency as usize;
+        self.lanes[lane].len() + self.lanes[lane + 1].len()
     }
 
     /// Notes a lane for work; false if it stands there or in a lane before.
@@ -107,16 +132,16 @@ impl Queue {
     }
 
     /// The next work of at least this urgency.
-    pub(super) fn pop(&mut self, least: Urgency) -> Option<(Urgency, Work)> {
+    pub(super) fn pop(&mut self, least: Urgency) -> Option<Turn> {
         for (lane, urgency) in LANES.into_iter().enumerate().take_while(|(_, urgency)| *urgency <= least) {
-            let Some(work) = self.lanes[lane].pop_front() else { continue };
+            let Some((work, since)) = self.lanes[lane].pop_front() else { continue };
             if let Some(places) = self.places.get_mut(&work) {
                 *places &= !(1 << lane);
                 if *places == 0 {
                     self.places.remove(&work);
                 }
             }
-            return Some((urgency, work));
+            return Some(Turn { urgency, work, since });
         }
         None
     }
@@ -129,7 +154,7 @@ impl Queue {
     pub(super) fn retain(&mut self, has_meaning: impl Fn(&Work) -> bool) {
         self.places.retain(|work, _| has_meaning(work));
         for lane in &mut self.lanes {
-            lane.retain(|work| self.places.contains_key(work));
+            lane.retain(|(work, _)| self.places.contains_key(work));
         }
         self.crowd = 2 * self.places.len();
     }
@@ -143,8 +168,12 @@ mod tests {
         Work::ListRoom(name.into())
     }
 
+    fn next(queue: &mut Queue, least: Urgency) -> Option<(Urgency, Work)> {
+        queue.pop(least).map(|turn| (turn.urgency, turn.work))
+    }
+
     fn all(queue: &mut Queue) -> Vec<(Urgency, Work)> {
-        std::iter::from_fn(|| queue.pop(Urgency::Resync)).collect()
+        std::iter::from_fn(|| next(queue, Urgency::Resync)).collect()
     }
 
     #[test]
@@ -186,8 +215,19 @@ mod tests {
     fn less_urgent_work_waits_where_it_may_not_begin() {
         let mut queue = Queue::default();
         queue.push(Urgency::Resync, room("a"));
-        assert_eq!(queue.pop(Urgency::Change), None);
-        assert_eq!(queue.pop(Urgency::Resync), Some((Urgency::Resync, room("a"))));
+        assert_eq!(next(&mut queue, Urgency::Change), None);
+        assert_eq!(next(&mut queue, Urgency::Resync), Some((Urgency::Resync, room("a"))));
+    }
+
+    #[test]
+    fn what_is_put_back_has_waited_since_it_came_and_is_counted() {
+        let mut queue = Queue::default();
+        queue.push(Urgency::Join, room("a"));
+        queue.push(Urgency::Join, room("b"));
+        let turn = queue.pop(Urgency::Resync).unwrap();
+        queue.put_back(turn.clone());
+        assert_eq!(Urgency::ALL.map(|urgency| queue.depth(urgency)), [2, 0, 0]);
+        assert_eq!(queue.pop(Urgency::Resync), Some(turn));
     }
 
     #[test]

@@ -164,6 +164,7 @@ impl<S: RoomService> Engine<S> {
 
     fn take_catalog(&mut self) {
         let Some(catalog) = self.catalog.borrow_and_update().clone() else { return };
+        self.metrics.catalog_changed(self.clock.now());
         let gone: Vec<_> = self.workers.keys().filter(|name| !catalog.servers.contains_key(name)).cloned().collect();
         for name in gone {
             self.workers.remove(&name);

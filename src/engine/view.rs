@@ -129,6 +129,8 @@ pub struct ServerReport {
     pub resynced_at: Option<Timestamp>,
     /// The resync request that has been done, see [`ServerView::resync_request`].
     pub resync_done: u64,
+    /// How often a governed room is listed at least, where the request budget is too short for the declared interval.
+    pub stretched: Option<Duration>,
     /// The policies of the view.
     pub policies: BTreeMap<ObjectName, PolicyReport>,
     /// The forwards and moves of the view.

@@ -58,9 +58,14 @@ impl Known {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it is.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
     async fn or_time_is_over(self) {
         sleep(STRANGER).await;
-        if self.0.load(Ordering::Relaxed) {
+        if self.is_known() {
             std::future::pending().await
         }
     }

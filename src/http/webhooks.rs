@@ -9,14 +9,20 @@ use axum::{
     Extension, Router,
     body::{Body, to_bytes},
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::{
+        HeaderMap, StatusCode,
+        header::{AUTHORIZATION, CONNECTION},
+    },
+    response::{IntoResponse, Response},
     routing::post,
 };
-use tokio::time::Instant;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{seen::Seen, serve::Known};
 use crate::{
     engine::{Event, Routes},
+    livekit::webhook::WebhookError,
     metrics::Metrics,
     policy::ObjectName,
 };
@@ -26,6 +32,10 @@ use crate::{
 const LARGEST_BODY: usize = 2 << 20;
 /// How long a body may take to arrive.
 const SLOWEST_BODY: Duration = Duration::from_secs(5);
+/// How long a stranger waits for its refusal, after which it must connect anew. So a flood has no more than ten times a
+/// second what connections there may be, however fast it can send; the rest of it waits in the kernel, where it costs
+/// nothing. Whoever is known is answered at once, also when its key is being changed.
+const STRANGER_WAITS: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
 struct Receiver {
@@ -43,55 +53,103 @@ pub fn webhooks(routes: Routes, metrics: Arc<Metrics>) -> Router {
     Router::new().route("/webhooks/{namespace}/{name}", post(receive)).with_state(receiver)
 }
 
+/// Why a request was no good webhook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rejection {
+    /// A server that is not there and a signature that is wrong look the same from outside.
+    Unauthorized(&'static str),
+    Slow,
+    TooLarge,
+    /// It has been taken before.
+    Duplicate,
+    /// LiveKit repeats what is answered so.
+    Overloaded,
+}
+
+impl Rejection {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Unauthorized(why) => why,
+            Self::Slow => "slow",
+            Self::TooLarge => "body_size",
+            Self::Duplicate => "duplicate",
+            Self::Overloaded => "overloaded",
+        }
+    }
+
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Duplicate => StatusCode::OK,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl From<WebhookError> for Rejection {
+    fn from(error: WebhookError) -> Self {
+        Self::Unauthorized(error.label())
+    }
+}
+
 async fn receive(
     State(receiver): State<Receiver>,
     Path((namespace, name)): Path<(String, String)>,
     Extension(sender): Extension<Known>,
     headers: HeaderMap,
     body: Body,
-) -> StatusCode {
-    let received = Instant::now();
-    let reject = |reason, status| {
-        receiver.metrics.webhook_rejected(reason);
-        tracing::debug!(namespace, name, reason, "webhook rejected");
-        status
-    };
+) -> Response {
     let server = ObjectName::new(&namespace, &name);
-    // A server that is not there and a signature that is wrong look the same from outside.
-    let Some(route) = receiver.routes.find(&server) else {
-        return reject("unknown_server", StatusCode::UNAUTHORIZED);
+    let Err(rejection) = receiver.take(&server, &sender, &headers, body).await else {
+        return StatusCode::OK.into_response();
     };
-    let Some(token) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
-        return reject("no_token", StatusCode::UNAUTHORIZED);
-    };
-    // What costs little comes first: of a stranger's body not one byte is read.
-    let signed = match route.verifier.check(token, SystemTime::now()) {
-        Ok(signed) => signed,
-        Err(error) => return reject(error.label(), StatusCode::UNAUTHORIZED),
-    };
-    let body = match tokio::time::timeout(SLOWEST_BODY, to_bytes(body, LARGEST_BODY)).await {
-        Err(_) => return reject("slow", StatusCode::REQUEST_TIMEOUT),
-        Ok(Err(_)) => return reject("body_size", StatusCode::PAYLOAD_TOO_LARGE),
-        Ok(Ok(body)) => body,
-    };
-    let webhook = match signed.read(&body) {
-        Ok(webhook) => webhook,
-        Err(error) => return reject(error.label(), StatusCode::UNAUTHORIZED),
-    };
-    sender.is();
-    let mark = receiver.seen.mark(&server, &webhook.id);
-    if mark.is_some_and(|mark| receiver.seen.has(mark)) {
-        return reject("duplicate", StatusCode::OK);
-    }
-    receiver.metrics.webhook(&server, &webhook.event);
-    match Event::read(webhook, received).map(|event| route.hand_over(event)) {
-        None | Some(Ok(())) => {
-            if let Some(mark) = mark {
-                receiver.seen.note(mark);
-            }
-            StatusCode::OK
+    receiver.metrics.webhook_rejected(rejection.label());
+    tracing::debug!(%server, reason = rejection.label(), "webhook rejected");
+    match rejection {
+        Rejection::Unauthorized(_) if !sender.is_known() => {
+            sleep(STRANGER_WAITS).await;
+            (rejection.status(), [(CONNECTION, "close")]).into_response()
         }
-        // LiveKit repeats what is answered so.
-        Some(Err(_)) => reject("overloaded", StatusCode::SERVICE_UNAVAILABLE),
+        _ => rejection.status().into_response(),
+    }
+}
+
+impl Receiver {
+    /// Takes a webhook in.
+    async fn take(
+        &self,
+        server: &ObjectName,
+        sender: &Known,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(), Rejection> {
+        let received = Instant::now();
+        let route = self.routes.find(server).ok_or(Rejection::Unauthorized("unknown_server"))?;
+        let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = token.ok_or(Rejection::Unauthorized("no_token"))?;
+        // What costs little comes first: of a stranger's body not one byte is read.
+        let signed = route.verifier.check(token, SystemTime::now())?;
+        let body = match timeout(SLOWEST_BODY, to_bytes(body, LARGEST_BODY)).await {
+            Err(_) => return Err(Rejection::Slow),
+            Ok(Err(_)) => return Err(Rejection::TooLarge),
+            Ok(Ok(body)) => body,
+        };
+        let webhook = signed.read(&body)?;
+        sender.is();
+        let mark = self.seen.mark(server, &webhook.id);
+        if mark.is_some_and(|mark| self.seen.has(mark)) {
+            return Err(Rejection::Duplicate);
+        }
+        self.metrics.webhook(server, &webhook.event);
+        self.metrics.webhook_age(webhook.created_at, Timestamp::now());
+        if let Some(event) = Event::read(webhook, received) {
+            route.hand_over(event).map_err(|_| Rejection::Overloaded)?;
+        }
+        if let Some(mark) = mark {
+            self.seen.note(mark);
+        }
+        Ok(())
     }
 }

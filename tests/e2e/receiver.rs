@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use usher_testkit::{TokenSpec, eventually, request};
+use usher_testkit::{ApiKey, TokenSpec, eventually, request};
 
 use crate::stage::{A_WHILE, AGAIN, QUIET, SOON, Stage};
 
@@ -137,4 +137,42 @@ async fn a_replayed_webhook_is_dropped_by_its_id_and_counted() {
     assert_eq!(stage.operator.metric(received).await, Some(1.0));
     tokio::time::sleep(A_WHILE).await;
     assert_eq!(stage.proxy.calls().iter().filter(|call| call.method != "ListRooms").count(), 1);
+}
+
+#[tokio::test]
+async fn a_flood_of_forged_webhooks_changes_nothing_keeps_nobody_out_and_is_counted() {
+    const FLOOD: usize = 600;
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let url = format!("{}{}", stage.operator.http_url(), stage.webhook_path());
+    let body = json!({
+        "event": "participant_joined", "id": "EV_forged", "createdAt": jiff::Timestamp::now().as_second().to_string(),
+        "room": {"sid": "RM_forged", "name": "hall-1"},
+        "participant": {
+            "sid": "PA_forged", "identity": "guest", "state": "ACTIVE",
+            "permission": {"canSubscribe": true, "canPublish": true, "canPublishData": true},
+        },
+    });
+    let key = ApiKey::new(&stage.livekit.keys()[0].key, "another-secret-of-at-least-32-bytes-of-length");
+    let claims = json!({"sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="});
+    let token = key.sign(claims.as_object().unwrap().clone(), Duration::from_secs(300));
+    let forged = (0..FLOOD).map(|_| {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", token.parse().unwrap());
+        request(http::Method::POST, &url, headers, body.to_string())
+    });
+    let (answers, guest) = futures::join!(futures::future::join_all(forged), async {
+        let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
+        guest.wait_for(AGAIN, |info| !info.permission.can_publish).await;
+        guest
+    });
+    for answer in answers {
+        let answer = answer.expect("each is answered");
+        assert_eq!(answer.status, 401);
+        assert_eq!(answer.headers["connection"], "close");
+    }
+    assert_eq!(stage.rejected("signature").await, FLOOD as f64);
+    guest.assert_unchanged_for(A_WHILE).await;
+    assert_eq!(stage.proxy.writes().len(), 1);
+    assert_eq!(stage.operator.metric("usher_webhook_age_seconds_count").await, Some(2.0), "room and participant");
 }

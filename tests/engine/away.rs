@@ -161,3 +161,20 @@ async fn a_crowd_that_joined_in_an_outage_is_listed_rather_than_asked_for_one_by
     assert_eq!(count(&said, "update"), 100);
     assert!(count(&said, "get") <= 4 && count(&said, "list") <= 2, "{said:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_for_how_long_it_wants_to_be_left_alone_is() {
+    let mut stage = Stage::with(SEAT).await;
+    let limit = Error::Status { status: 429, retry_after: Some(Duration::from_secs(20)) };
+    stage.livekit.fail("update hall/anna", 1, limit);
+    stage.join("hall", guest("anna")).await;
+    stage.report(|report| matches!(&report.health, Health::RateLimited(_))).await;
+    stage.livekit.said();
+    stage.join("hall", guest("bert")).await;
+    stage.pass_secs(18).await;
+    assert_eq!(stage.livekit.said(), [""; 0]);
+    stage.pass_secs(6).await;
+    assert_eq!(stage.livekit.see("hall", "anna").attributes["seat"], "front");
+    assert_eq!(stage.livekit.see("hall", "bert").attributes["seat"], "front");
+    assert_eq!(stage.latest().health, Health::Good);
+}

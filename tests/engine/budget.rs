@@ -7,12 +7,12 @@ use usher::engine::{Leadership, Limits, Rate};
 
 use crate::support::{Fault, LiveKit, QUIET, SEAT, Stage, View, count, guest, hall};
 
-fn limits(per_second: u32, burst: u32) -> Limits {
+pub fn limits(per_second: u32, burst: u32) -> Limits {
     let number = |number| NonZeroU32::new(number).unwrap();
     Limits { rate: Some(Rate { per_second: number(per_second), burst: number(burst) }), max_in_flight: 32 }
 }
 
-fn many_rooms() -> LiveKit {
+pub fn many_rooms() -> LiveKit {
     let livekit = LiveKit::default();
     for number in 0..200 {
         livekit.add(&format!("hall-{number}"), guest("anna"));

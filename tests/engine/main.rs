@@ -13,6 +13,8 @@ mod freshness;
 mod joins;
 mod leading;
 mod listings;
+mod memory;
+mod metrics;
 mod moves;
 mod mute;
 mod panics;

@@ -157,6 +157,7 @@ pub(crate) fn settled(catalog: &Catalog<Client>) -> Reports {
             participants: 2,
             resynced_at: None,
             resync_done: server.view.resync_request,
+            stretched: None,
             policies,
             transfers: BTreeMap::new(),
         }

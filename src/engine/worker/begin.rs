@@ -10,7 +10,7 @@ use crate::{
     engine::{
         act::{Request, same},
         pulse::Admission,
-        queue::{Key, Urgency, Work},
+        queue::{Key, Turn, Urgency, Work},
         record::{FRESH, Failure, Noticed},
         service::RoomService,
     },
@@ -24,34 +24,36 @@ pub(super) const LOOKS: usize = 4;
 impl<S: RoomService> Worker<S> {
     /// Begins as much work as may be begun.
     pub(super) fn dispatch(&mut self) {
-        if self.view.suspended || self.rest_until.is_some() {
-            return self.tidy_queue();
-        }
         let now = Instant::now();
-        match self.pulse.admits(now) {
-            Admission::Nothing(_) => self.tidy_queue(),
-            Admission::Probe => {
-                if self.round.listing.is_none() {
-                    self.send(Urgency::Join, Request::Rooms, Work::ListRooms);
+        if !self.view.suspended && self.rest_until.is_none() {
+            match self.pulse.admits(now) {
+                Admission::Nothing(_) => {}
+                Admission::Probe => {
+                    if self.round.listing.is_none() {
+                        self.send(Request::Rooms, Turn { urgency: Urgency::Join, work: Work::ListRooms, since: now });
+                    }
                 }
-            }
-            Admission::All => {
-                while let Some(least) = self.budget.least(now)
-                    && let Some((urgency, work)) = self.queue.pop(least)
-                {
-                    self.begin(urgency, work);
+                Admission::All => {
+                    while let Some(least) = self.budget.least(now)
+                        && let Some(turn) = self.queue.pop(least)
+                    {
+                        self.begin(turn);
+                    }
+                    self.meter.held_back(&self.queue, self.budget.least(now));
                 }
-                self.tidy_queue();
             }
         }
+        self.tidy_queue();
+        self.meter.waiting(&self.queue);
     }
 
-    fn begin(&mut self, urgency: Urgency, work: Work) {
-        match &work {
+    fn begin(&mut self, turn: Turn) {
+        let urgency = turn.urgency;
+        match &turn.work {
             // What was asked for twice, or more urgently meanwhile, has been done once.
             Work::ListRooms if self.round.listed.is_some_and(|listed| listed >= self.round.asked) => {}
             Work::ListRooms => match self.round.listing {
-                None => self.send(urgency, Request::Rooms, work),
+                None => self.send(Request::Rooms, turn),
                 Some(_) => self.round.again = Some(self.round.again.map_or(urgency, |again| again.min(urgency))),
             },
             Work::ListRoom(name) => {
@@ -60,36 +62,37 @@ impl<S: RoomService> Worker<S> {
                     return;
                 }
                 match room.listing {
-                    None => self.send(urgency, Request::Room(Arc::clone(name)), work),
+                    None => self.send(Request::Room(Arc::clone(name)), turn),
                     Some(_) => room.again = Some(room.again.map_or(urgency, |again| again.min(urgency))),
                 }
             }
             Work::Meet(key) => {
                 if self.is_to_be_met(key) {
-                    self.send(urgency, Request::Meet(key.clone()), work);
+                    self.send(Request::Meet(key.clone()), turn);
                 }
             }
             Work::Participant(key) => {
                 let request = self.guarded(&key.room, |worker| worker.next_request(key, urgency));
                 if let Some(request) = request {
-                    self.send(urgency, request, work);
+                    self.send(request, turn);
                 }
             }
             Work::Retire(key) => {
                 let request = self.guarded(&key.room, |worker| worker.next_retirement(key));
                 if let Some(request) = request {
-                    self.send(urgency, request, work);
+                    self.send(request, turn);
                 }
             }
         }
     }
 
     /// Sends a request if the budget allows it, else puts the work back.
-    fn send(&mut self, urgency: Urgency, request: Request, work: Work) {
-        if !self.budget.take(urgency, Instant::now()) {
-            self.queue.push_next(urgency, work);
-            return;
+    fn send(&mut self, request: Request, turn: Turn) {
+        let (now, urgency) = (Instant::now(), turn.urgency);
+        if !self.budget.take(urgency, now) {
+            return self.queue.put_back(turn);
         }
+        self.meter.sent(&turn, now);
         let ticket = self.next_ticket.draw();
         match &request {
             Request::Rooms => self.round.listing = Some(ticket),
@@ -193,6 +196,9 @@ impl<S: RoomService> Worker<S> {
             }
             Some(action) => {
                 retry = None;
+                if record.noticed.is_none() && urgency == Urgency::Resync {
+                    self.meter.drifted();
+                }
                 record.noticed.get_or_insert(Noticed { at: instant, by: urgency, acted: false });
                 if !action.needs_fresh_base() || record.is_fresh(instant) {
                     Some(Request::Act(key.clone(), action))

@@ -71,7 +71,7 @@ impl<S: RoomService> Worker<S> {
         if !self.role.leads() {
             let server = &self.view.server;
             self.reports.send_modify(|reports| drop(reports.remove(server)));
-            self.metrics.forget(server);
+            self.metrics.forget_resync(server);
             return self.sweep_later();
         }
         self.old_keys = self.view.policies.once_keys().into_iter().collect();

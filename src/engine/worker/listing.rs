@@ -82,9 +82,16 @@ impl<S: RoomService> Worker<S> {
         self.list_rooms_at(due);
     }
 
+    /// How often a governed room is listed: as declared, or as often as the budget allows.
+    pub(super) fn resync_interval(&self) -> Duration {
+        let round = self.rooms.len() as f64 + 1.0;
+        let needed = self.budget.resync_rate().map(|rate| Duration::from_secs_f64(round / f64::from(rate.get())));
+        self.view.resync_interval.max(needed.unwrap_or_default())
+    }
+
     /// A part of the resync interval, by chance.
     fn part_of_interval(&self, from: f64, to: f64) -> Duration {
-        self.view.resync_interval.mul_f64(from + (to - from) * fastrand::f64())
+        self.resync_interval().mul_f64(from + (to - from) * fastrand::f64())
     }
 
     /// When a room is due that has been listed now. At first they are spread over the whole interval, for all of them

@@ -34,6 +34,7 @@ use super::{
     clock::Clock,
     event::Event,
     leader::{Leadership, Role},
+    meter::Meter,
     pulse::Pulse,
     queue::{Key, Queue, Urgency, Work},
     record::{Failure, Record},
@@ -72,6 +73,7 @@ pub(super) struct Worker<S> {
     reports: watch::Sender<Reports>,
     stop: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
+    meter: Meter,
     audience: Option<Audience>,
     leadership: Leadership,
     /// What the replica was when the worker last looked.
@@ -192,6 +194,7 @@ impl<S: RoomService> Worker<S> {
             report: report::Ledger::new(&view, now),
             transfers: transfer::Transfers::new(&view.transfers, now),
             resync_asked: Some((now, view.resync_request)),
+            meter: Meter::new(metrics.server(&view.server)),
             view,
             reports,
             stop,

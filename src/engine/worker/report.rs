@@ -39,6 +39,8 @@ pub(super) struct Ledger {
     pace: Duration,
     resynced_at: Option<Timestamp>,
     resync_done: u64,
+    /// The resync interval that is told, as a multiple of the declared one.
+    stretch: u32,
 }
 
 /// What one room contributes.
@@ -67,6 +69,7 @@ impl Ledger {
             pace: PACE,
             resynced_at: None,
             resync_done: 0,
+            stretch: 1,
         };
         ledger.arrived(view, now);
         ledger
@@ -145,6 +148,7 @@ impl<S: RoomService> Worker<S> {
             }
         }
         self.note_resync();
+        self.note_stretch();
         let report = self.sum_up();
         let (name, interval) = (&self.view.server, self.view.resync_interval);
         self.reports.send_if_modified(|reports| {
@@ -213,6 +217,18 @@ impl<S: RoomService> Worker<S> {
         }
     }
 
+    /// Notes whether the budget is too short for the declared resync interval. What is told stays as it is while it is
+    /// nearly right: rooms come and go, and a status does not tick.
+    fn note_stretch(&mut self) {
+        let interval = self.resync_interval();
+        self.meter.resyncs_every(interval);
+        let needed = interval.as_secs_f64() / self.view.resync_interval.as_secs_f64();
+        let told = f64::from(self.report.stretch);
+        if needed > told || needed < told - 1.5 || needed <= 1.0 {
+            self.report.stretch = needed.ceil() as u32;
+        }
+    }
+
     fn sum_up(&mut self) -> ServerReport {
         let mut sums: HashMap<&ObjectName, PolicyTally> = HashMap::new();
         for (name, tally) in self.report.accounts.values().flat_map(|account| &account.tallies) {
@@ -234,6 +250,7 @@ impl<S: RoomService> Worker<S> {
             participants: u32::try_from(participants).unwrap_or(u32::MAX),
             resynced_at: self.report.resynced_at,
             resync_done: self.report.resync_done,
+            stretched: (self.report.stretch > 1).then(|| self.view.resync_interval * self.report.stretch),
             policies,
             transfers,
         }
@@ -259,6 +276,7 @@ fn differ(known: &ServerReport, report: &ServerReport, interval: Duration) -> bo
         (known, at) => known != at,
     };
     is_late
+        || known.stretched != report.stretched
         || (&known.health, &known.features, known.rooms, known.participants, known.resync_done)
             != (&report.health, &report.features, report.rooms, report.participants, report.resync_done)
         || known.policies != report.policies

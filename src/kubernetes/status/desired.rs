@@ -55,7 +55,7 @@ fn of_server(
     let before = &entry.status;
     let ready = ready(&entry.verdict, report, |report| match report.rooms {
         0 => (Reason::NoActiveRooms, "The server answers; no room in session is governed.".to_owned()),
-        _ => (Reason::Enforced, "The server answers.".to_owned()),
+        _ => (Reason::Enforced, format!("The server answers.{}", stretched(report))),
     });
     let reason = ready.reason;
     let status = LiveKitServerStatus {
@@ -74,6 +74,17 @@ fn of_server(
             .or_else(|| before.last_handled_reconcile_at.clone()),
     };
     Desired { status: Status::Server(status), reason }
+}
+
+/// That resync is slower than declared, and what to do about it.
+fn stretched(report: &ServerReport) -> String {
+    report.stretched.map_or_else(String::new, |interval| {
+        let secs = interval.as_secs();
+        format!(
+            " For its rooms spec.requests.perSecond is too low: each is listed every {secs} s and not as often as \
+             resyncInterval says."
+        )
+    })
 }
 
 fn of_subject(

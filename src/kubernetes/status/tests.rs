@@ -86,6 +86,7 @@ fn report(index: &mut Index, change: impl FnOnce(&mut PolicyReport)) -> ServerRe
         participants: 5,
         resynced_at: None,
         resync_done: 0,
+        stretched: None,
         policies,
         transfers: BTreeMap::new(),
     }

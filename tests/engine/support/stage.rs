@@ -20,6 +20,8 @@ use usher::{
     },
 };
 
+use usher_testkit::metric_in;
+
 use super::{LiveKit, policy};
 
 /// When every test begins.
@@ -255,6 +257,11 @@ impl Stage {
 
     pub fn latest(&self) -> Arc<ServerReport> {
         Arc::clone(&self.reports.borrow()[&server()])
+    }
+
+    /// A metric's value, by its name and labels as they are written; zero where there is none.
+    pub fn metric(&self, series: &str) -> f64 {
+        metric_in(&self.metrics.encode().unwrap(), series).unwrap_or_default()
     }
 
     /// Stops the engine and answers how long that took.

@@ -1,25 +1,36 @@
 //! What the operator counts. No identity and no room name is ever a label: they are personal, and without bound.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "what goes wrong in a test ends it"))]
+
+mod labels;
+mod server;
+
 use std::{
-    fmt::{self, Write},
+    fmt,
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
+    encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
 
+use self::labels::{MethodLabels, NoticedLabels, ReasonLabels, RequestLabels, Server, ServerLabels, WebhookLabels};
 use crate::{
     livekit::{Method, Observation},
     policy::ObjectName,
 };
 
+pub use self::server::ServerMetrics;
+
 /// Upper ends of the buckets for spans of a request and of an enforcement, in seconds.
 const SPANS: [f64; 14] = [0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
+
+/// The same for the age of webhooks, which LiveKit stamps in whole seconds and repeats for a minute or two.
+const AGES: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0];
 
 /// All metrics. Cheap to share; written to from everywhere.
 #[derive(Debug)]
@@ -30,6 +41,10 @@ pub struct Metrics {
     time_to_enforce: Family<NoticedLabels, Histogram, fn() -> Histogram>,
     webhooks: Family<WebhookLabels, Counter>,
     webhooks_rejected: Family<ReasonLabels, Counter>,
+    webhook_age: Histogram,
+    work: server::Work,
+    catalog_generation: Gauge,
+    catalog_changed: Gauge<f64, AtomicU64>,
     last_resync: Family<ServerLabels, Gauge<f64, AtomicU64>>,
     /// By method, in the order of [`Method::ALL`], for who has no scraper.
     made: [AtomicU64; Method::ALL.len()],
@@ -39,49 +54,6 @@ pub struct Metrics {
     pub status_writes: Counter,
     /// Whether this replica leads: 1 or 0.
     pub leader: Gauge,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    server: Server,
-    method: &'static str,
-    code: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct MethodLabels {
-    method: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct NoticedLabels {
-    noticed: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WebhookLabels {
-    server: Server,
-    event: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ReasonLabels {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ServerLabels {
-    server: Server,
-}
-
-/// A LiveKitServer as a label, `namespace/name`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Server(ObjectName);
-
-impl EncodeLabelValue for Server {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
-        write!(encoder, "{}", self.0)
-    }
 }
 
 /// The events that LiveKit sends (livekit_webhook.proto); others are counted as `other`, so that labels stay bounded.
@@ -120,6 +92,10 @@ impl Metrics {
             time_to_enforce: Family::new_with_constructor(spans),
             webhooks: Family::default(),
             webhooks_rejected: Family::default(),
+            webhook_age: Histogram::new(AGES),
+            work: server::Work::new(),
+            catalog_generation: Gauge::default(),
+            catalog_changed: Gauge::default(),
             last_resync: Family::default(),
             made: Default::default(),
             panics: Counter::default(),
@@ -149,6 +125,24 @@ impl Metrics {
         );
         registry.register("webhooks_received", "Webhooks that LiveKit signed, by event", self.webhooks.clone());
         registry.register("webhooks_rejected", "Requests that were no good webhooks", self.webhooks_rejected.clone());
+        registry.register_with_unit(
+            "webhook_age",
+            "How long ago what a webhook tells had happened when it came; LiveKit stamps whole seconds",
+            Unit::Seconds,
+            self.webhook_age.clone(),
+        );
+        self.work.register(registry);
+        registry.register(
+            "catalog_generation",
+            "How many times what is to be enforced has been compiled anew",
+            self.catalog_generation.clone(),
+        );
+        registry.register_with_unit(
+            "catalog_changed_timestamp",
+            "When what is to be enforced was last compiled anew",
+            Unit::Seconds,
+            self.catalog_changed.clone(),
+        );
         registry.register_with_unit(
             "last_successful_resync_timestamp",
             "When every governed room had last been listed",
@@ -203,6 +197,24 @@ impl Metrics {
         self.webhooks.get_or_create(&WebhookLabels { server: Server(server.clone()), event }).inc();
     }
 
+    /// Notes how old a webhook was when it came, by the second at which it was made.
+    pub fn webhook_age(&self, created_at: i64, now: jiff::Timestamp) {
+        let age = now.as_duration().as_secs_f64() - created_at as f64;
+        self.webhook_age.observe(age.max(0.0));
+    }
+
+    /// What is counted of one server's work.
+    #[must_use]
+    pub fn server(&self, server: &ObjectName) -> ServerMetrics {
+        self.work.of(server)
+    }
+
+    /// Notes that what is to be enforced has been compiled anew.
+    pub fn catalog_changed(&self, at: jiff::Timestamp) {
+        self.catalog_generation.inc();
+        self.catalog_changed.set(at.as_duration().as_secs_f64());
+    }
+
     /// Counts a request that was no good webhook.
     pub fn webhook_rejected(&self, reason: &'static str) {
         self.webhooks_rejected.get_or_create(&ReasonLabels { reason }).inc();
@@ -214,8 +226,17 @@ impl Metrics {
         self.last_resync.get_or_create(&labels).set(at.as_duration().as_secs_f64());
     }
 
-    /// Forgets a server that is no more.
-    pub fn forget(&self, server: &ObjectName) {
+    /// Forgets when a server's rooms had last been listed: it is another replica that lists them.
+    pub fn forget_resync(&self, server: &ObjectName) {
         self.last_resync.remove(&ServerLabels { server: Server(server.clone()) });
     }
+
+    /// Forgets a server that is no more.
+    pub fn forget(&self, server: &ObjectName) {
+        self.forget_resync(server);
+        self.work.forget(server);
+    }
 }
+
+#[cfg(test)]
+mod tests;
