@@ -1,7 +1,7 @@
 # Everything a developer runs. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help build stack packages test up crds check bench
+.PHONY: help build stack packages test up crds check bench microbench
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,5 +36,11 @@ check: ## formatting, lints, generated files
 	git diff --exit-code -- crds || { echo "crds/ is not what the code generates: run make crds and commit" >&2; exit 1; }
 	@test -z "$$(git status --porcelain -- crds)" || { echo "crds/ has files that are not committed" >&2; exit 1; }
 
-bench: ## measure the planner
+bench: packages stack ## measure Usher beside other ways on the real stack, and write docs/benchmarks.md (SHORT=1: only try it)
+	tests/bench/prepare
+	cargo build --release --locked
+	cargo build --release --locked -p usher-testkit --bins
+	tests/support/netns target/release/bench $(if $(SHORT),--short)
+
+microbench: ## measure the code alone: the planner, the way of a webhook
 	cargo bench --locked

@@ -65,6 +65,7 @@ mod process;
 mod proxy;
 mod service;
 mod stack;
+mod usage;
 mod wait;
 
 pub use cluster::{Cluster, ClusterOptions, KubectlOutput};
@@ -77,4 +78,5 @@ pub use process::{Launch, Process};
 pub use proxy::{Call, Fault, RecordingProxy, Webhook, WebhookRelay};
 pub use service::Service;
 pub use stack::stack_binary;
+pub use usage::{cpu, most_resident, resident};
 pub use wait::eventually;

@@ -1,15 +1,13 @@
 //! The operator, as the program that its users run.
 
 use crate::dir::TestDir;
-use crate::net::{expect_status, free_port, request};
+use crate::net::{free_port, request};
 use crate::process::Launch;
-use crate::service::{Probe, Service};
+use crate::service::Service;
 use bytes::Bytes;
-use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode};
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// How [`Operator::start`] shall start it.
 #[derive(Clone, Debug)]
@@ -117,11 +115,7 @@ impl Operator {
             launch = launch.env(name, value);
         }
         let ready = format!("http://127.0.0.1:{admin_port}/readyz");
-        let probe: Probe = Arc::new(move || {
-            let ready = ready.clone();
-            async move { expect_status(&ready, StatusCode::OK).await }.boxed()
-        });
-        let service = Service::new("usher", launch, probe, dir);
+        let service = Service::program("usher", launch, Some(ready), dir);
         service.start_without_waiting();
         Self { service, http_port, admin_port }
     }

@@ -1,8 +1,11 @@
 //! A server that tests kill and start again.
 
 use crate::dir::TestDir;
+use crate::net::expect_status;
 use crate::process::{Launch, Process};
+use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::StatusCode;
 use nix::sys::signal::Signal;
 use std::fmt;
 use std::io::Write;
@@ -33,6 +36,22 @@ pub struct Service {
 impl Service {
     pub(crate) fn new(name: &str, launch: Launch, probe: Probe, dir: TestDir) -> Self {
         Self { name: name.to_owned(), launch, probe, process: Mutex::new(None), dir }
+    }
+
+    /// A program that has not been started and that serves once a GET of `health` is answered with 200; without
+    /// `health`, at once.
+    pub fn program(name: &str, launch: Launch, health: Option<String>, dir: TestDir) -> Self {
+        let probe: Probe = Arc::new(move || {
+            let health = health.clone();
+            async move {
+                match health {
+                    Some(health) => expect_status(&health, StatusCode::OK).await,
+                    None => Ok(()),
+                }
+            }
+            .boxed()
+        });
+        Self::new(name, launch, probe, dir)
     }
 
     /// Starts it and waits until it serves.

@@ -7,17 +7,14 @@ pub use self::api::ApiReply;
 pub use self::token::{ApiKey, TokenSpec};
 
 use crate::dir::{TestDir, scratch};
-use crate::net::{expect_status, free_port};
+use crate::net::free_port;
 use crate::process::Launch;
-use crate::service::{Probe, Service};
+use crate::service::Service;
 use crate::stack::stack_binary;
-use futures::FutureExt;
-use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
 use tempfile::TempDir;
 
 /// The name of its file.
@@ -88,11 +85,7 @@ impl LiveKit {
         let dir = TestDir::current();
         let launch = Launch::new(stack_binary("livekit-server"), dir.log("livekit-server")).arg("--config").arg(path);
         let health = format!("http://127.0.0.1:{port}/");
-        let probe: Probe = Arc::new(move || {
-            let health = health.clone();
-            async move { expect_status(&health, StatusCode::OK).await }.boxed()
-        });
-        let service = Service::new("livekit-server", launch, probe, dir);
+        let service = Service::program("livekit-server", launch, Some(health), dir);
         service.start().await;
         Self { service, port, options, configuration }
     }

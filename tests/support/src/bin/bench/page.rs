@@ -1,0 +1,169 @@
+//! The section "Enforcement" of docs/benchmarks.md.
+
+use std::fmt::Write;
+
+use usher_testkit::repository;
+
+use super::{
+    contender::Contender,
+    picture,
+    results::{Results, Scenario},
+    sample::Outcome,
+    solo::Solo,
+};
+
+const BEGIN: &str = "<!-- enforcement: written by make bench -->\n";
+const END: &str = "<!-- enforcement: end -->\n";
+
+const METHOD: &str = "## Enforcement
+
+How long participants may do what they may not. The rule is that nobody publishes; the time runs from the moment at
+which a participant's own client is connected to the moment at which that client sees the right gone, in milliseconds.
+Real participants (LiveKit's own test client) on the real livekit-server, one for each contender; contenders take turns,
+round by round. Everything shares the machine's cores: the clients, the servers, Kubernetes and whoever is measured.
+
+- **Usher**: the release build with default settings, against a real API server. Resync interval 30 s; in the drift 5 s,
+  as often as the polling script looks.
+- **floor**: the least that can be done. A compiled receiver that verifies nothing, reads two names and sends one request
+  with a token signed before.
+- **Python script, Node script**: LiveKit's official SDKs on aiohttp and Node's own server; they verify, answer before
+  they act and keep their connections. Versions are locked in `tests/bench`.
+- **polling, 5 s**: lists everything every five seconds.
+
+Repeat it with `make bench` (some ten minutes; Node and Python are needed beside what the tests need), or see that it
+works with `make bench SHORT=1`. This section, its picture and `benchmarks/enforcement.json` are written by that command.
+
+![How long participants stayed unenforced](benchmarks/enforcement.svg)
+";
+
+/// What a scenario's name means.
+pub fn title(name: &str) -> &str {
+    match name {
+        "steady" => "Joins at five a second into ten rooms",
+        "burst-one-room" => "150 joins at once into one room",
+        "burst-many-rooms" => "150 joins at once into 30 rooms",
+        "livekit-killed" => "LiveKit killed, 20 participants come back with their first token",
+        "receiver-down-6s" => "Who enforces is away for 6 s, 20 joins meanwhile",
+        "receiver-down-45s" => "Who enforces is away for 45 s, 20 joins meanwhile",
+        "drift" => "Another administrator lets 20 participants publish again",
+        other => other,
+    }
+}
+
+/// Writes the section into the page, and the picture beside it.
+pub fn write(results: &Results) {
+    let folder = repository().join("docs");
+    let page = folder.join("benchmarks.md");
+    let text = std::fs::read_to_string(&page).unwrap_or_else(|_| "# Benchmarks\n\n".to_owned());
+    let section = format!("{BEGIN}{METHOD}\n{}{END}", self::text(results));
+    let (before, after) = match (text.split_once(BEGIN), text.split_once(END)) {
+        (Some((before, _)), Some((_, after))) => (before, after),
+        _ => (text.as_str(), ""),
+    };
+    std::fs::write(&page, format!("{before}{section}{after}")).expect("the page can be written");
+    std::fs::write(folder.join("benchmarks/enforcement.svg"), picture::draw(results)).expect("the picture too");
+}
+
+/// The figures as text.
+pub fn text(results: &Results) -> String {
+    let mut text = format!("Measured on {}, {} cores.\n", results.date, results.cores);
+    for scenario in &results.scenarios {
+        text += &table(scenario);
+    }
+    text += &ratios(results);
+    text += &memory(results);
+    if let Some(solo) = &results.solo {
+        text += &alone(solo, results);
+    }
+    text
+}
+
+fn table(scenario: &Scenario) -> String {
+    let mut text = format!(
+        "\n### {}\n\n| | p50 | p95 | p99 | worst | never enforced | requests each (changes) | CPU of 100 |\n\
+         |---|---|---|---|---|---|---|---|\n",
+        title(&scenario.name)
+    );
+    for outcome in &scenario.outcomes {
+        let Outcome { contender, participants, unenforced, p50, p95, p99, worst, .. } = outcome;
+        let times: String = [p50, p95, p99, worst].map(|time| format!(" {} |", millis(*time))).concat();
+        let never = if *unenforced == 0 { "none".to_owned() } else { format!("{unenforced} of {participants}") };
+        let _ = writeln!(
+            text,
+            "| {} |{times} {never} | {:.2} ({:.2}) | {:.2} s |",
+            contender.title(),
+            outcome.requests_each,
+            outcome.writes_each,
+            outcome.cpu_of_100
+        );
+    }
+    text
+}
+
+/// Milliseconds, to a tenth below a hundred.
+fn millis(time: Option<f64>) -> String {
+    match time {
+        None => "–".to_owned(),
+        Some(time) if time < 100.0 => format!("{time:.1}"),
+        Some(time) => format!("{time:.0}"),
+    }
+}
+
+/// Usher beside the floor, where the floor does its work at all.
+fn ratios(results: &Results) -> String {
+    let mut text = "\n### Usher beside the floor\n\nThe aims: median within 1.15, p99 within 1.5, CPU of steady joins \
+                    within 3, one change for each participant, nobody left.\n\n\
+                    | | p50 | p99 | CPU | changes each | never enforced |\n|---|---|---|---|---|---|\n"
+        .to_owned();
+    for scenario in &results.scenarios {
+        let (Some(usher), Some(floor)) = (scenario.of(Contender::Usher), scenario.of(Contender::Floor)) else {
+            continue;
+        };
+        let ratio = |ours: Option<f64>, theirs: Option<f64>, aim: f64| match (ours, theirs) {
+            (Some(ours), Some(theirs)) => against(ours / theirs, aim),
+            _ => "–".to_owned(),
+        };
+        let cpu_aim = if scenario.name == "steady" { 3.0 } else { f64::INFINITY };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {:.2} | {} |",
+            title(&scenario.name),
+            ratio(usher.p50, floor.p50, 1.15),
+            ratio(usher.p99, floor.p99, 1.5),
+            ratio(Some(usher.cpu_of_100), Some(floor.cpu_of_100), cpu_aim),
+            usher.writes_each,
+            usher.unenforced
+        );
+    }
+    text
+}
+
+fn against(ratio: f64, aim: f64) -> String {
+    format!("{ratio:.2}{}", if ratio > aim { " (missed)" } else { "" })
+}
+
+fn memory(results: &Results) -> String {
+    let mut text = "\n### Memory after the joins\n\n| | resident | at most |\n|---|---|---|\n".to_owned();
+    for memory in &results.memory {
+        let _ = writeln!(text, "| {} | {} MiB | {} MiB |", memory.contender.title(), memory.resident, memory.most);
+    }
+    text
+}
+
+fn alone(solo: &Solo, results: &Results) -> String {
+    let Solo { resident, cpu_at_rest, cold_start: (median, worst), quiet, flooded, flood_rate } = solo;
+    let (before, during) = (quiet.p50.unwrap_or(f64::NAN), flooded.p50.unwrap_or(f64::NAN));
+    format!(
+        "\n### Usher alone\n\n\
+         - At rest: {resident} MiB resident (aim: under 20), {cpu_at_rest:.3} s of CPU in 30 s.\n\
+         - Cold start, from the start of the process to the first participant that is as declared: {median:.0} ms at \
+         the median, {worst:.0} at worst (aim: under 500).\n\
+         - A flood of forged webhooks over 600 connections, sent by the same {cores} cores, of which Usher let {flood_rate:.0} \
+         a second come through (a stranger waits 100 ms for its refusal): \
+         joins at five a second took {during:.1} ms at the median and {before:.1} without it, {} times as much (aim: \
+         2); never enforced: {}.\n",
+        against(during / before, 2.0),
+        flooded.unenforced,
+        cores = results.cores
+    )
+}
