@@ -1,9 +1,12 @@
 //! What LiveKit Cloud does beyond the open-source server.
 
-use livekit_protocol::{DisconnectReason, TrackSource, participant_info::KindDetail};
+use livekit_protocol::{
+    DisconnectReason, TrackSource,
+    participant_info::{Kind, KindDetail},
+};
 use usher::{
     livekit::{Calls, Class},
-    simulator::{Change, Edition, Join, JoinError, Options, Publication, Running, Simulator},
+    simulator::{Change, Cloud, Edition, Join, JoinError, Options, Publication, Running, Simulator},
 };
 
 use crate::support::{client, cloud};
@@ -73,6 +76,45 @@ async fn an_identity_in_use_is_refused_and_nobody_thrown_out() {
     }
     assert_eq!(simulator.participant("hall", "ann").unwrap().sid, there);
     assert_eq!(identities(simulator, "lobby"), ["ann"]);
+}
+
+#[tokio::test]
+async fn agents_recorders_and_copies_are_not_moved() {
+    let server = Running::start(cloud()).await.unwrap();
+    let (simulator, client) = (server.simulator(), client(&server));
+    for (identity, kind) in [("agent", Kind::Agent), ("recorder", Kind::Egress)] {
+        simulator.join(Join { kind, ..Join::new("stage", identity) }).unwrap();
+    }
+    simulator.join(Join::new("lobby", "copy")).unwrap();
+    client.forward_participant("lobby", "copy", "stage").await.unwrap();
+    for identity in ["agent", "recorder", "copy"] {
+        let refused = client.move_participant("stage", identity, "hall").await.unwrap_err();
+        assert_eq!(refused.class(), Class::Refused, "{identity}: {refused}");
+    }
+    assert_eq!(identities(simulator, "stage"), ["agent", "copy", "recorder"]);
+    assert_eq!(identities(simulator, "hall"), [""; 0]);
+}
+
+#[tokio::test]
+async fn webhooks_tell_of_copies_and_of_the_moved_where_that_is_switched_on() {
+    for announces_copies in [true, false] {
+        let simulator = Simulator::new(Options { edition: Edition::Cloud(Cloud { announces_copies }), ..cloud() });
+        let mut events = simulator.listen(100);
+        let direct = simulator.direct(std::time::Duration::from_secs(5));
+        for identity in ["ann", "bob"] {
+            simulator.join(Join::new("stage", identity)).unwrap();
+        }
+        direct.forward_participant("stage", "ann", "overflow").await.unwrap();
+        direct.move_participant("stage", "bob", "hall").await.unwrap();
+        let mut joined = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            let room = event.room.as_ref().map(|room| room.name.clone()).unwrap_or_default();
+            joined.extend((event.event == "participant_joined").then_some(room));
+        }
+        let expected: &[&str] =
+            if announces_copies { &["stage", "stage", "overflow", "hall"] } else { &["stage", "stage"] };
+        assert_eq!(joined, expected);
+    }
 }
 
 #[tokio::test]

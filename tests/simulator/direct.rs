@@ -88,6 +88,11 @@ async fn faults_and_delays_are_heard() {
     assert_eq!((nobody.label(), nobody.status()), ("unavailable", Some(503)));
     assert_eq!(started.elapsed(), Duration::from_secs(3));
 
+    let half = Simulator::new(Options { delay_factor: 0.5, ..options() });
+    let started = Instant::now();
+    half.direct(TIMEOUT).mute_published_track("room", "ann", "TR_x", true).await.unwrap_err();
+    assert_eq!(started.elapsed(), Duration::from_millis(1500), "delays are scaled");
+
     let hurried = simulator.direct(Duration::from_secs(1));
     let canceled = hurried.mute_published_track("room", "ann", "TR_x", true).await.unwrap_err();
     assert!(matches!(canceled, Error::Twirp { code: TwirpCode::Canceled, status: 408, .. }), "{canceled:?}");

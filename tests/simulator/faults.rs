@@ -90,6 +90,13 @@ async fn a_listing_may_be_stale() {
     assert_eq!(client.get_participant("room", "ann").await.unwrap_err().class(), Class::Gone);
     server.simulator().heal();
     assert_eq!(client.list_participants("room").await.unwrap().len(), 1);
+    // The rooms are listed as they were as well.
+    server.simulator().add_fault(Fault::always(Effect::StaleListing).on(Method::ListRooms));
+    assert_eq!(client.list_rooms(vec![]).await.unwrap().len(), 1);
+    server.simulator().join(Join::new("other", "cid")).unwrap();
+    assert_eq!(client.list_rooms(vec![]).await.unwrap().len(), 1);
+    server.simulator().heal();
+    assert_eq!(client.list_rooms(vec![]).await.unwrap().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

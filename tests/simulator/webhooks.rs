@@ -126,6 +126,24 @@ async fn a_queue_is_so_deep_and_no_deeper() {
 }
 
 #[tokio::test]
+async fn the_limits_are_livekits_unless_they_are_switched_off() {
+    let livekits = WebhookOptions::default();
+    let (age, waits) = (Duration::from_secs(30), [Duration::from_secs(1), Duration::from_secs(30)]);
+    assert_eq!((livekits.max_depth, livekits.max_age, livekits.retries), (200, age, 4));
+    assert_eq!([livekits.shortest_wait, livekits.longest_wait], waits);
+    for (webhooks, dropped) in [(livekits, 501 - 200), (WebhookOptions::patient(), 0)] {
+        let receiver = Receiver::start().await;
+        let server = Running::start(Options { webhooks, ..receiver.options() }).await.unwrap();
+        for identity in 0..500 {
+            // Without a pause in which one could be sent.
+            server.simulator().join(Join::new("room", &identity.to_string())).unwrap();
+        }
+        assert_eq!(server.simulator().webhook_counts().dropped, dropped);
+        receiver.wait(501 - usize::try_from(dropped).unwrap()).await;
+    }
+}
+
+#[tokio::test]
 async fn an_old_event_is_dropped() {
     let receiver = Receiver::start().await;
     let webhooks = WebhookOptions { max_age: Duration::ZERO, ..WebhookOptions::default() };
