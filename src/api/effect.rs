@@ -129,7 +129,9 @@ pub struct MuteEffect {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted: Option<bool>,
     /// Always: whenever the track is seen otherwise. OncePerTrack: once for each track, best effort, and the
-    /// participant may undo it. Default Always; for muted: false OncePerTrack, the only one allowed there.
+    /// participant may undo it. Which tracks had their turn is remembered by the operator's process: a restart, or a
+    /// change of the replica that leads, mutes none again, and of two replicas each may mute a track once. Default
+    /// Always; for muted: false OncePerTrack, the only one allowed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Repeat>,
 }

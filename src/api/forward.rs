@@ -56,7 +56,8 @@ pub struct ForwardSource {
     #[schemars(length(min = 1, max = 8))]
     pub except: Vec<Except>,
     /// Let a name, metadata and attributes that the participant may change itself count. Default false: while it may
-    /// change them, it is not taken through them.
+    /// change them, it is not taken through them. What it wrote before canUpdateMetadata was taken from it stays, and is
+    /// trusted from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_self_updates: Option<bool>,
 }

@@ -7,8 +7,9 @@ use super::{ForwardSource, Mode, PolicyStatus, ServerRef};
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(group = "usher.dev", version = "v1alpha1", kind = "ParticipantMove", namespaced, status = "PolicyStatus")]
 #[kube(shortname = "pmov", category = "usher", plural = "participantmoves", singular = "participantmove")]
-#[kube(doc = "ParticipantMove moves whoever matches to another room, as long as the object exists. LiveKit Cloud \
-    only: elsewhere it is Stalled, reason UnsupportedByServer.")]
+#[kube(doc = "ParticipantMove moves whoever matches to another room, as long as the object exists. If moves send a \
+    participant back within a minute, the lower-placed of them stops for that participant and both say so. LiveKit \
+    Cloud only: elsewhere it is Stalled, reason UnsupportedByServer.")]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!self.source.rooms.exists(from, has(from.exact) && \
         from.exact == self.destinationRoom)")

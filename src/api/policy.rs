@@ -106,7 +106,9 @@ pub struct PolicyRule {
     pub active_until: Option<Timestamp>,
     /// Let a name, metadata and attributes that the participant may change itself work in its own favour. Default
     /// false: while it may change them, a rule that keeps or permits does not match through them, and no except
-    /// takes it out of a rule that narrows, mutes or removes.
+    /// takes it out of a rule that narrows, mutes or removes. What it wrote before canUpdateMetadata was taken from it
+    /// stays, and is trusted from then on: for who once had that right, select on what only the app sets, or let the
+    /// app write the values anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_self_updates: Option<bool>,
 }

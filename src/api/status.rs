@@ -21,6 +21,12 @@ pub struct PolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub samples: Vec<Sample>,
+    /// Of a ParticipantForward: the rooms in which copies of it may stand, sorted. Rooms that have left
+    /// spec.destinationRooms are among them until their copies have been removed, so that a restart of the operator
+    /// forgets none. Of more than 256, the last in the alphabet are forgotten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(max = 256)))]
+    pub destination_rooms: Vec<String>,
     /// The last handled value of the annotation usher.dev/reconcile-requested-at, which forces a resync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
@@ -33,6 +39,7 @@ impl Default for PolicyStatus {
             conditions: Vec::new(),
             summary: None,
             samples: Vec::new(),
+            destination_rooms: Vec::new(),
             last_handled_reconcile_at: None,
         }
     }

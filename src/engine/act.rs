@@ -17,6 +17,8 @@ use crate::{
 /// One request.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
+    /// ListRooms of one name: whether the server answers.
+    Ping,
     /// ListRooms.
     Rooms,
     /// ListParticipants.
@@ -121,6 +123,7 @@ impl Trouble {
 /// What came back.
 #[derive(Debug)]
 pub(super) enum Answer {
+    Pong,
     Rooms(Vec<String>),
     Participants(Vec<Participant>),
     Participant(Box<Participant>),
@@ -144,6 +147,7 @@ impl Request {
 
     async fn ask<S: RoomService>(&self, service: &S) -> Result<Answer, Error> {
         match self {
+            Self::Ping => service.ping().await.map(|()| Answer::Pong),
             Self::Rooms => service.rooms().await.map(Answer::Rooms),
             Self::Room(room) => service.participants(room).await.map(Answer::Participants),
             Self::Meet(Key { room, identity }) | Self::Look(Key { room, identity }) => {

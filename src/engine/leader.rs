@@ -2,6 +2,8 @@
 
 use tokio::{sync::watch, time::Instant};
 
+use crate::policy::CORRECTIONS;
+
 /// What a replica is among those of its installation. Each of them enforces what webhooks tell it; the rest is done by
 /// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,17 @@ impl Role {
     #[must_use]
     pub const fn leads(self) -> bool {
         matches!(self, Self::Alone | Self::Holder)
+    }
+
+    /// How often it may put right without a pause what others undo. Each replica remembers its own corrections, and all
+    /// of them together must not fight for longer than one would: the holder, who finds in listings what the others are
+    /// not told, has all but one, and a follower that one.
+    pub(super) const fn corrections(self) -> usize {
+        match self {
+            Self::Alone => CORRECTIONS,
+            Self::Holder => CORRECTIONS - 1,
+            Self::Follower => 1,
+        }
     }
 }
 

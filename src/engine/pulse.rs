@@ -1,6 +1,6 @@
 //! Whether a server answers, and when to ask it again if not.
 
-use std::{mem::discriminant, time::Duration};
+use std::{io, mem::discriminant, time::Duration};
 
 use tokio::time::Instant;
 
@@ -23,6 +23,8 @@ const RELAPSE: Duration = Duration::from_secs(60);
 pub(super) struct Pulse {
     health: Health,
     strikes: u32,
+    /// When the last answer came.
+    answered_at: Option<Instant>,
     /// The trouble that the server is in.
     trouble: Option<Trouble>,
     /// The trouble before: what, its last pause, and when it ended.
@@ -65,13 +67,23 @@ pub(super) enum Turn {
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self { health: Health::Unknown, strikes: 0, trouble: None, before: None }
+        Self { health: Health::Unknown, strikes: 0, answered_at: None, trouble: None, before: None }
     }
 }
 
 impl Pulse {
     pub(super) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// When the last answer came.
+    pub(super) fn answered_at(&self) -> Option<Instant> {
+        self.answered_at
+    }
+
+    /// Whether something failed and it is not clear yet whether the server is away.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.strikes > 0 && self.trouble.is_none()
     }
 
     pub(super) fn admits(&self, now: Instant) -> Admission {
@@ -85,6 +97,7 @@ impl Pulse {
     /// Takes in that the server answered what was asked at `begun`.
     pub(super) fn answered(&mut self, begun: Instant, now: Instant) -> Turn {
         self.strikes = 0;
+        self.answered_at = Some(now);
         if self.trouble.as_ref().is_some_and(|trouble| begun < trouble.since) {
             return Turn::None;
         }
@@ -116,7 +129,7 @@ impl Pulse {
             }
             Class::Transient { retry_after } if is_about_server(error) => {
                 self.strikes += 1;
-                if self.strikes >= STRIKES || self.trouble.is_some() || matches!(error, Error::Timeout(_)) {
+                if self.strikes >= STRIKES || self.trouble.is_some() || has_waited(error) {
                     self.suspend(Health::Unreachable(message()), AWAY, retry_after, now)
                 } else {
                     Turn::None
@@ -167,6 +180,11 @@ fn is_about_server(error: &Error) -> bool {
     )
 }
 
+/// Whether it took long to find out that nobody answers: to see that twice would take too long.
+fn has_waited(error: &Error) -> bool {
+    matches!(error, Error::Timeout(_) | Error::Connect(Some(io::ErrorKind::TimedOut)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +208,14 @@ mod tests {
         assert_eq!(pulse.admits(now), Admission::All);
         assert_eq!(pulse.failed(&CONNECT, now, now), Turn::Down);
         assert_eq!(pause(&pulse, now), AWAY.0);
+    }
+
+    #[test]
+    fn what_takes_long_to_fail_need_not_fail_twice() {
+        for error in [Error::Connect(Some(io::ErrorKind::TimedOut)), Error::Timeout(Duration::from_secs(5))] {
+            let (mut pulse, now) = (Pulse::default(), Instant::now());
+            assert_eq!(pulse.failed(&error, now, now), Turn::Down);
+        }
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub enum Work {
     ListRoom(Arc<str>),
     /// List the rooms.
     ListRooms,
+    /// See whether the server still answers.
+    Ping,
 }
 
 /// Names a participant of a room.

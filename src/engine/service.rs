@@ -8,10 +8,16 @@ use crate::{
     policy::{Participant, Update},
 };
 
+/// Asked for to see whether a server answers: no room of that name need exist, and the answer is the shortest there is.
+const ANY_ROOM: &str = "usher.dev: does the server answer?";
+
 /// LiveKit's RoomService in the planner's terms. A trait, so that tests of the engine need no server.
 ///
 /// Every call must end by itself: the engine waits for it without a timeout of its own.
 pub trait RoomService: Send + Sync + 'static {
+    /// Whether the server answers and takes our key, by the cheapest of questions.
+    fn ping(&self) -> impl Future<Output = Result<(), Error>> + Send;
+
     /// The names of the rooms in session.
     fn rooms(&self) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
 
@@ -51,6 +57,10 @@ pub trait RoomService: Send + Sync + 'static {
 
 /// LiveKit over the network, or a simulated one in this process.
 impl<C: Calls> RoomService for C {
+    async fn ping(&self) -> Result<(), Error> {
+        self.list_rooms(vec![ANY_ROOM.to_owned()]).await.map(drop)
+    }
+
     async fn rooms(&self) -> Result<Vec<String>, Error> {
         let rooms = self.list_rooms(Vec::new()).await?;
         Ok(rooms.into_iter().map(|room| room.name).collect())

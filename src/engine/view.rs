@@ -191,6 +191,8 @@ pub struct TransferReport {
     pub settled: bool,
     /// Of a forward that is being deleted: none of its copies is left.
     pub retired: bool,
+    /// Of a forward: destinations that it has no more and where copies may stand, sorted.
+    pub left: Vec<Arc<str>>,
     /// Its source rooms and the participants that it takes.
     pub counts: Counts,
     /// An identity that is in a destination otherwise than as a copy, in words.
@@ -208,8 +210,8 @@ pub struct TransferReport {
 impl PartialEq for TransferReport {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.transfer, &other.transfer)
-            && (self.settled, self.retired, self.undone, self.counts)
-                == (other.settled, other.retired, other.undone, other.counts)
+            && (self.settled, self.retired, self.undone, self.counts, &self.left)
+                == (other.settled, other.retired, other.undone, other.counts, &other.left)
             && (&self.in_use, &self.circle, &self.failure, &self.samples)
                 == (&other.in_use, &other.circle, &other.failure, &other.samples)
     }

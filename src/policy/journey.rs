@@ -48,12 +48,16 @@ impl Journeys {
     /// Whether a move may take a participant out of a room. Where it would close a circle, the lowest-placed move of
     /// the circle stops for the participant, until what that one selects on is another or one of the moves is.
     /// `stands` says whether a move is in force as it was.
+    ///
+    /// Where somebody comes back whom this same move has taken and it is not known who sent them, that may have been
+    /// another replica: `back` is asked for the moves by which they would be sent back from the destination.
     pub fn permit(
         &mut self,
         way: &Way,
         participant: &Participant,
         now: Timestamp,
         stands: impl Fn(&Arc<Transfer>) -> bool,
+        back: impl FnOnce() -> Vec<Way>,
     ) -> bool {
         if self.stop_of(&way.transfer, participant, &stands).is_some() {
             return false;
@@ -67,11 +71,17 @@ impl Journeys {
         let round = self.hops.iter().filter(mine).skip_while(|hop| hop.from != *destination);
         let round: Vec<&Hop> = round.collect();
         let unchanged = |hop: &&Hop| stands(&hop.by.transfer) && hop.by.transfer.selected(participant) == hop.selected;
-        if round.is_empty() || !round.iter().all(unchanged) {
+        let mut members: Vec<Way> = if !round.is_empty() && round.iter().all(unchanged) {
+            round.iter().map(|hop| hop.by.clone()).collect()
+        } else if self.hops.iter().any(|hop| mine(&hop) && hop.by.transfer.id == way.transfer.id && unchanged(&hop)) {
+            back()
+        } else {
+            return true;
+        };
+        if members.is_empty() {
             return true;
         }
-        let mut members: Vec<&Way> = round.iter().map(|hop| &hop.by).collect();
-        members.push(way);
+        members.push(way.clone());
         let Some(lowest) = members.iter().max_by(|a, b| a.place.cmp(&b.place)).map(|lowest| (*lowest).clone()) else {
             return true;
         };

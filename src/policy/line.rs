@@ -81,6 +81,12 @@ impl Place {
 }
 
 impl Reach {
+    /// Whether a room is within it.
+    #[must_use]
+    pub fn covers(&self, room: &str) -> bool {
+        self.limit_in(room).is_some()
+    }
+
     /// The most that a priority counts for in a room; `None` where objects of the namespace may not act.
     fn limit_in(&self, room: &str) -> Option<i32> {
         match self {

@@ -42,7 +42,7 @@ pub use resolve::{At, Part, Resolution, Resolver};
 pub use rule::{Effect, Mute, MuteState, OnceKey, Policy, Rule, Shape};
 pub use scope::{Guard, Scope};
 pub use selector::{Defaults, Matching, Selector};
-pub use session::{Corrections, Session};
+pub use session::{CORRECTIONS, Corrections, Session};
 pub use tally::{PolicyTally, RoomTally};
 pub use transfer::{Transfer, TransferId, Transport};
 pub use ways::{TransferMember, TransferSet, Way, Ways, Wishes};

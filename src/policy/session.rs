@@ -17,7 +17,7 @@ use super::{
 };
 
 /// So many corrections of one field …
-const MANY: usize = 5;
+pub const CORRECTIONS: usize = 5;
 /// … within this time mean that somebody undoes what we do.
 const WINDOW: Duration = Duration::from_secs(60);
 /// The first pause; each one that follows is twice as long.
@@ -45,7 +45,7 @@ pub struct Session {
 /// How often something was put right of late, and whether that is to be left for a while because others undo it.
 #[derive(Clone, Debug, Default)]
 pub struct Corrections {
-    /// The latest, at most [`MANY`], oldest first.
+    /// The latest, at most [`CORRECTIONS`], oldest first.
     at: Vec<Timestamp>,
     pause: Duration,
     until: Option<Timestamp>,
@@ -119,8 +119,9 @@ impl Session {
         Some((refusal.until, Arc::clone(&refusal.message)))
     }
 
-    /// Notes that an action has been carried out.
-    pub fn carried_out(&mut self, action: &Action, now: Timestamp) {
+    /// Notes that an action has been carried out. `allowed`: so many corrections of a field may come without a pause, of
+    /// several who correct the same at most [`CORRECTIONS`] altogether.
+    pub fn carried_out(&mut self, action: &Action, now: Timestamp, allowed: usize) {
         match action {
             Action::Remove { .. } => {}
             Action::Mute { track, once, .. } => self.set_done(track, *once),
@@ -131,7 +132,7 @@ impl Session {
                 }
                 // What is never put off does not count either: it would only put off the rest.
                 for decision in update.why.iter().filter(|decision| !narrows(update, decision)) {
-                    self.correct(&decision.field, now);
+                    self.correct(&decision.field, now, allowed);
                 }
             }
         }
@@ -149,12 +150,12 @@ impl Session {
         }
     }
 
-    fn correct(&mut self, field: &Field, now: Timestamp) {
+    fn correct(&mut self, field: &Field, now: Timestamp, allowed: usize) {
         let place = self.corrections.iter().position(|(other, _)| other == field).unwrap_or_else(|| {
             self.corrections.push((field.clone(), Corrections::default()));
             self.corrections.len() - 1
         });
-        self.corrections[place].1.add(now);
+        self.corrections[place].1.add(now, allowed);
     }
 }
 
@@ -165,16 +166,15 @@ impl Corrections {
         self.until.filter(|until| now < *until)
     }
 
-    /// Notes that it was put right.
-    pub fn add(&mut self, now: Timestamp) {
-        if self.at.len() == MANY {
-            self.at.remove(0);
-        }
+    /// Notes that it was put right. So many times are `allowed` without a pause.
+    pub fn add(&mut self, now: Timestamp, allowed: usize) {
+        let excess = (self.at.len() + 1).saturating_sub(allowed);
+        self.at.drain(..excess);
         self.at.push(now);
         let resumed = self.until.is_some_and(|until| within(until, now, WINDOW));
         if resumed {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        } else if self.at.len() == MANY && within(self.at[0], now, WINDOW) {
+        } else if self.at.len() == allowed && within(self.at[0], now, WINDOW) {
             self.pause = SHORTEST_PAUSE;
         } else {
             self.until = None;

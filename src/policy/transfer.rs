@@ -47,7 +47,7 @@ impl fmt::Display for TransferId {
 }
 
 /// A compiled ParticipantForward or ParticipantMove.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Transfer {
     /// Which object it is.
     pub id: TransferId,
@@ -109,6 +109,12 @@ impl Transfer {
         problems.into_result()?;
         let destinations = destinations.iter().map(|room| room.as_str().into()).collect();
         Ok(Self { id, mode, rooms, destinations, scope })
+    }
+
+    /// The same with other destinations: what it was, as far as its copies are concerned.
+    #[must_use]
+    pub fn leading_to(&self, destinations: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self { destinations: destinations.into_iter().collect(), ..self.clone() }
     }
 
     /// Whether a room is one of its source rooms or destinations.

@@ -14,6 +14,9 @@ use super::{
     transfer::{Transfer, TransferId, Transport},
 };
 
+/// Moves in a row that are followed; a longer chain counts as leading nowhere.
+const LONGEST_JOURNEY: usize = 32;
+
 /// All forwards and moves on one server, found by room without looking at those that do not concern it.
 #[derive(Debug, Default)]
 pub struct TransferSet {
@@ -21,6 +24,7 @@ pub struct TransferSet {
     unknown: Vec<Unknown>,
     sources: Index,
     destinations: HashMap<Arc<str>, Vec<usize>>,
+    remembered: HashMap<TransferId, Arc<Transfer>>,
 }
 
 /// A forward or move and how far it may reach.
@@ -86,7 +90,21 @@ impl TransferSet {
                 destinations.entry(Arc::clone(destination)).or_default().push(number);
             }
         }
-        Self { members, unknown, sources, destinations }
+        Self { members, unknown, sources, destinations, remembered: HashMap::new() }
+    }
+
+    /// The same with what is remembered of forwards as they once were: their destinations are those that they have no
+    /// more and where copies may stand.
+    #[must_use]
+    pub fn remembering(self, former: impl IntoIterator<Item = Arc<Transfer>>) -> Self {
+        let remembered = former.into_iter().map(|former| (former.id.clone(), former)).collect();
+        Self { remembered, ..self }
+    }
+
+    /// What is remembered of a forward.
+    #[must_use]
+    pub fn remembered(&self, id: &TransferId) -> Option<&Arc<Transfer>> {
+        self.remembered.get(id)
     }
 
     /// The forwards and moves, in no order.
@@ -149,6 +167,24 @@ impl TransferSet {
         ways.holds_copies = self.unknown_in(room).next().is_some();
         let is_empty = !ways.lead_out() && !ways.receives && ways.copies.is_empty();
         (!is_empty).then_some(ways)
+    }
+
+    /// The moves that take a participant, as it is, from one room to another; none where they do not lead there.
+    #[must_use]
+    pub fn journey(&self, from: &str, to: &str, participant: &Participant, now: Timestamp) -> Vec<Way> {
+        let mut journey: Vec<Way> = Vec::new();
+        let mut room = Arc::from(from);
+        while *room != *to {
+            let taken = self.ways(&room, &[]).and_then(|ways| {
+                let mut moves = ways.moves.into_iter();
+                moves.find(|way| way.transfer.acts() && way.transfer.takes(participant, now).0)
+            });
+            let Some(way) = taken.filter(|_| journey.len() < LONGEST_JOURNEY) else { return Vec::new() };
+            let Some(next) = way.transfer.destinations.first() else { return Vec::new() };
+            room = Arc::clone(next);
+            journey.push(way);
+        }
+        journey
     }
 
     fn unknown_in(&self, room: &str) -> impl Iterator<Item = Place> {

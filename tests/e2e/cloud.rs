@@ -1,5 +1,8 @@
 //! Forwards and moves where they work: the operator as a program, a real Kubernetes API, and a simulated LiveKit Cloud.
 
+mod ends;
+mod tenants;
+
 use std::time::Duration;
 
 use livekit_protocol::{DisconnectReason, participant_info::KindDetail};
@@ -188,24 +191,6 @@ async fn a_forward_is_kept_alive_and_ended_where_they_do_not() {
 }
 
 #[tokio::test]
-async fn copies_stay_where_they_are_retained_or_wanted_by_another() {
-    let stage = Stage::set(true).await;
-    stage.join("stage", "anna", "host");
-    stage.join("stage", "bert", "guest");
-    stage.apply("ParticipantForward", "all", TO_ONE).await;
-    stage.apply("ParticipantForward", "hosts", &format!("{HOSTS}, deletionPolicy: Retain")).await;
-    stage.wait_for("overflow-1", &["[anna]", "[bert]"]).await;
-    stage.wait_ready("pfwd", "hosts", "Enforced").await;
-    assert_eq!(stage.get("pfwd", "hosts").await["metadata"]["finalizers"], Value::Null);
-    // What the other wants stays.
-    assert!(stage.delete("pfwd", "all").await < Duration::from_secs(60));
-    stage.wait_for("overflow-1", &["[anna]"]).await;
-    stage.delete("pfwd", "hosts").await;
-    sleep(3 * A_WHILE).await;
-    assert_eq!(stage.who("overflow-1"), ["[anna]"]);
-}
-
-#[tokio::test]
 async fn an_identity_in_use_is_left_alone_and_the_condition_says_so() {
     let stage = Stage::set(false).await;
     stage.join("overflow-1", "anna", "guest");
@@ -265,58 +250,23 @@ async fn a_circle_of_moves_ends_and_both_say_so() {
 }
 
 #[tokio::test]
-async fn a_forward_that_outlived_its_operator_is_ended_by_the_next() {
-    let stage = Stage::set(false).await;
+async fn what_is_suspended_forwards_and_moves_nobody() {
+    let stage = Stage::set(true).await;
     stage.join("stage", "anna", "host");
     stage.apply("ParticipantForward", "f", TO_ONE).await;
+    stage.apply("ParticipantMove", "m", &format!("{ADMIT}, suspend: true")).await;
     stage.wait_for("overflow-1", &["[anna]"]).await;
-    stage.operator.kill().await;
-    stage.kubectl(&["delete", "pfwd", "f", "--wait=false"]).await;
-    sleep(A_WHILE).await;
-    assert_eq!(stage.who("overflow-1"), ["[anna]"]);
-    stage.operator.start().await;
-    stage.wait_for("overflow-1", &[]).await;
-    stage.kubectl(&["wait", "--for=delete", "pfwd/f", "--timeout=20s"]).await;
-}
-
-#[tokio::test]
-async fn who_may_govern_only_some_rooms_forwards_only_between_those() {
-    let stage = Stage::set(true).await;
-    let other = stage.cluster.namespace("tenant").await;
-    let operator = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), stage.cluster.kubeconfig());
-    let operator = operator.namespace(&stage.namespace).namespace(&other);
-    stage.operator.terminate(Duration::from_secs(5)).await.expect("it ends");
-    let _both = Operator::start(operator).await;
-    let access = format!(
-        "{{\"spec\":{{\"access\":[{{\"name\":\"t\",\"namespaces\":{{\"names\":[\"{other}\"]}},\"rooms\":[{{\"prefix\":\
-         \"t-\"}}]}}]}}}}"
-    );
-    stage.kubectl(&["patch", "lks", "main", "--type=merge", "-p", &access]).await;
-    let forward = |name: &str, from: &str, to: &str| {
-        format!(
-            "apiVersion: usher.dev/v1alpha1\nkind: ParticipantForward\nmetadata: {{name: {name}, namespace: {other}}}\n\
-             spec: {{serverRef: {{name: main, namespace: {}}}, source: {{rooms: [{{exact: {from}}}]}}, \
-             destinationRooms: [{to}]}}\n",
-            stage.namespace
-        )
-    };
-    stage.join("t-stage", "anna", "host");
+    stage.apply("ParticipantForward", "f", &format!("{TO_ONE}, suspend: true")).await;
+    for (kind, name) in [("pfwd", "f"), ("pmov", "m")] {
+        let object = stage.wait_ready(kind, name, "Suspended").await;
+        assert_eq!(condition(&object, "Ready").expect("it is there").0, "True", "{object:#}");
+    }
     stage.join("stage", "bert", "host");
-    for (name, from, to) in [("good", "t-stage", "t-over"), ("to", "t-stage", "over"), ("from", "stage", "t-over")] {
-        stage.cluster.apply(&forward(name, from, to)).await;
-    }
-    stage.wait_for("t-over", &["[anna]"]).await;
-    for (name, reason) in [("good", "Enforced"), ("to", "NotPermitted"), ("from", "NotPermitted")] {
-        eventually(AGAIN, reason, async || {
-            let text = stage.cluster.kubectl(&["get", "pfwd", name, "-n", &other, "-o", "json"], None).await.ok();
-            let object: Value = serde_json::from_str(&text).expect("JSON");
-            match condition(&object, "Ready") {
-                Some((_, why)) if why == reason => Ok(()),
-                _ => Err(object["status"].to_string()),
-            }
-        })
-        .await;
-    }
+    stage.join("lobby", "carl", "host");
     sleep(A_WHILE).await;
-    assert_eq!((stage.who("t-over"), stage.who("over")), (vec!["[anna]".to_owned()], vec![]));
+    assert_eq!((stage.who("overflow-1"), stage.who("lobby")), (vec!["[anna]".to_owned()], vec!["carl".to_owned()]));
+    stage.apply("ParticipantForward", "f", TO_ONE).await;
+    stage.apply("ParticipantMove", "m", ADMIT).await;
+    stage.wait_for("overflow-1", &["[anna]", "[bert]"]).await;
+    stage.wait_for("hall", &["carl"]).await;
 }

@@ -237,6 +237,7 @@ async fn without_an_api_server_nobody_leads_and_joins_are_enforced_by_both() {
     pair.proxy.clear();
     sleep(Duration::from_secs(8)).await;
     assert_eq!(pair.proxy.count("ListRooms"), 0, "who does not lead does not resync");
+    assert_eq!(pair.proxy.pings().len(), 0, "nor does it ask whether the server answers");
 
     pair.stage.cluster.api_server().thaw();
     eventually(Duration::from_secs(30), "one leads", async || {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use usher_testkit::TokenSpec;
+use futures::{StreamExt, stream};
+use kube::{Api, ResourceExt, api::ListParams};
+use serde_json::json;
+use usher::api::RoomPolicy;
+use usher_testkit::{TokenSpec, eventually};
 
 use crate::stage::{AGAIN, SOON, Scene, Stage};
 
@@ -41,6 +45,69 @@ async fn at_rest_ten_resyncs_write_nothing_and_only_list() {
     assert_eq!(counts.keys().collect::<Vec<_>>(), ["ListParticipants", "ListRooms"], "{counts:?}");
     assert_eq!((versions().await, stage.operator.metric("usher_status_writes_total").await), before);
     assert_eq!(guests.len(), 3);
+}
+
+fn is_ready(policy: &RoomPolicy) -> bool {
+    let conditions = policy.status.iter().flat_map(|status| &status.conditions);
+    conditions.into_iter().any(|one| one.type_ == "Ready" && one.status == "True")
+}
+
+/// Some that match, and very many that match nobody.
+#[tokio::test]
+async fn at_rest_a_thousand_policies_are_written_no_more() {
+    const POLICIES: usize = 1000;
+    let stage = Stage::with(Scene { resync_interval: Some("5s"), ..Default::default() }).await;
+    let policies: Api<RoomPolicy> = Api::namespaced(stage.cluster.client().await, &stage.namespace);
+    stream::iter(0..POLICIES)
+        .for_each_concurrent(16, |number| {
+            let policies = &policies;
+            async move {
+                let object = serde_json::from_value(json!({
+                    "metadata": {"name": format!("p{number:04}")},
+                    "spec": {
+                        "serverRef": {"name": "main"},
+                        "rooms": [{"prefix": format!("hall-{number:04}")}],
+                        "rules": [{"name": "quiet", "set": {"permission": {"canPublish": false}}}],
+                    },
+                }));
+                policies.create(&Default::default(), &object.unwrap()).await.unwrap();
+            }
+        })
+        .await;
+    let mut guests = Vec::new();
+    for number in 0..3 {
+        let guest = stage.join(&TokenSpec::new(&format!("hall-{number:04}"), "anna")).await;
+        guest.wait_for(AGAIN, |info| !info.permission.can_publish).await;
+        guests.push(guest);
+    }
+    // kubectl wait takes a tenth of a second for each.
+    eventually(AGAIN, "all are Ready", async || {
+        let all = policies.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let unready = all.items.iter().find(|one| !is_ready(one));
+        unready.map_or(Ok(()), |one| Err(format!("{one:?}")))
+    })
+    .await;
+    for number in 0..3 {
+        stage.wait_summary(&format!("p{number:04}"), 1, 1).await;
+    }
+    eventually(AGAIN, "the server's numbers", async || {
+        let status = stage.get("livekitserver", "main").await["status"].take();
+        let numbers = (&status["rooms"], &status["participants"], &status["policies"]);
+        if numbers == (&json!(3), &json!(3), &json!(POLICIES)) { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+
+    let state = async || {
+        let all = policies.list(&ListParams::default()).await.unwrap();
+        let versions: Vec<_> = all.items.iter().map(|one| (one.name_any(), one.resource_version())).collect();
+        assert_eq!(versions.len(), POLICIES);
+        let server = stage.get("livekitserver", "main").await["metadata"]["resourceVersion"].clone();
+        (versions, server, stage.operator.metric("usher_status_writes_total").await)
+    };
+    let before = state().await;
+    stage.proxy.clear();
+    stage.proxy.wait_for("ListRooms", 7, Duration::from_secs(70)).await;
+    assert_eq!(state().await, before);
 }
 
 #[tokio::test]

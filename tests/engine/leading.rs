@@ -34,7 +34,7 @@ async fn a_follower_at_rest_asks_and_reports_nothing() {
     stage.view.resync_interval = Duration::from_secs(5);
     stage.show();
     stage.pass_secs(1000).await;
-    assert!(stage.livekit.said().is_empty());
+    assert!(stage.livekit.calls().is_empty());
     assert!(stage.reports.borrow().is_empty());
 }
 

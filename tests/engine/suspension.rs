@@ -9,7 +9,7 @@ async fn nothing_is_sent_while_suspended() {
     let stage = Stage::seen(hall([guest("anna")]), QUIET, |view| view.suspended = true).await;
     stage.join("hall", guest("bert")).await;
     stage.pass_secs(300).await;
-    assert!(stage.livekit.said().is_empty());
+    assert!(stage.livekit.calls().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

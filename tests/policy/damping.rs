@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use usher::{
     api::Source,
-    policy::{Participant, Permission, Sources},
+    policy::{CORRECTIONS, Participant, Permission, Sources},
 };
 
 use crate::{
@@ -24,7 +24,7 @@ fn corrections(hall: &Hall, undone: &Participant, seconds: i64) -> Vec<i64> {
         let plan = hall.plan_given(undone, &given);
         for action in &plan.actions {
             sent.push(second);
-            given.session.carried_out(action, given.now);
+            given.session.carried_out(action, given.now, CORRECTIONS);
         }
     }
     sent
@@ -34,7 +34,7 @@ fn correct_five_times(hall: &Hall, undone: &Participant) -> Given {
     let mut given = Given::default();
     for _ in 0..5 {
         let plan = hall.plan_given(undone, &given);
-        plan.actions.iter().for_each(|action| given.session.carried_out(action, given.now));
+        plan.actions.iter().for_each(|action| given.session.carried_out(action, given.now, CORRECTIONS));
     }
     given
 }
@@ -105,7 +105,7 @@ fn four_corrections_or_five_in_more_than_a_minute_are_no_reason() {
         given.now = at("12:00:00") + SignedDuration::from_secs(second);
         let plan = hall.plan_given(&alice(), &given);
         assert_eq!(plan.actions.len(), 1, "after {second} s");
-        given.session.carried_out(&plan.actions[0], given.now);
+        given.session.carried_out(&plan.actions[0], given.now, CORRECTIONS);
     }
 }
 
@@ -117,7 +117,7 @@ fn after_a_minute_of_peace_it_begins_anew() {
     let until = |given: &mut Given, time: Timestamp, sent: &mut Vec<Timestamp>| {
         given.now = time;
         for action in hall.plan_given(&alice(), given).actions {
-            given.session.carried_out(&action, time);
+            given.session.carried_out(&action, time, CORRECTIONS);
             sent.push(time);
         }
     };
@@ -167,7 +167,7 @@ fn taking_away_during_a_pause_does_not_make_the_pause_longer() {
         assert_eq!(does(&plan, &participant), ["update canPublish=nothing (r)"]);
         for action in &plan.actions {
             livekit_model::carry_out(&mut participant, action);
-            given.session.carried_out(action, given.now);
+            given.session.carried_out(action, given.now, CORRECTIONS);
         }
         assert_eq!(hall.leaves_given(&participant, &given), ["permission.canPublish: damped until 12:00:10"]);
     }

@@ -6,8 +6,8 @@ use serde_json::{Value as Json, json};
 use usher::{
     api::{Kind, RoomPolicySpec, Source, State},
     policy::{
-        Action, Decision, Field, Flag, Media, Member, ObjectName, Participant, Permission, Policy, PolicySet, Reach,
-        RuleName, Session, Sources, Track, Unknown, Update, Value,
+        Action, CORRECTIONS, Decision, Field, Flag, Media, Member, ObjectName, Participant, Permission, Policy,
+        PolicySet, Reach, RuleName, Session, Sources, Track, Unknown, Update, Value,
     },
 };
 
@@ -353,5 +353,5 @@ fn correct(session: &mut Session, field: &Field, now: Timestamp) {
     let by = RuleName { policy: ObjectName::new("a", "b"), rule: "c".into() };
     let why = vec![Decision { field: field.clone(), wanted, seen, by, over: vec![] }];
     let permission = Some(Permission { can_publish: true, ..Permission::default() });
-    session.carried_out(&Action::Update(Update { permission, why, ..Update::default() }), now);
+    session.carried_out(&Action::Update(Update { permission, why, ..Update::default() }), now, CORRECTIONS);
 }

@@ -41,7 +41,7 @@ impl Walk {
     /// Goes one move further at a moment; false where the move does not take the participant.
     fn go(&mut self, participant: &Participant, time: Timestamp) -> bool {
         let way = way(&self.members, &self.room);
-        let goes = self.journeys.permit(&way, participant, time, always);
+        let goes = self.journeys.permit(&way, participant, time, always, Vec::new);
         if goes {
             self.journeys.moved(&way, participant, &self.room, time);
             self.room = Arc::clone(&way.transfer.destinations[0]);
@@ -122,4 +122,62 @@ fn one_participant_stops_nobody_else() {
     bob.identity = "bob".into();
     assert!(walk.go(&bob, at("12:00:02")));
     assert_eq!(&*walk.room, "x");
+}
+
+/// Goes between two rooms, each of which tells a replica of its own of who comes; the moves that were made.
+fn between_replicas(members: &[TransferMember], participant: &Participant) -> Vec<String> {
+    let set = TransferSet::new(members.to_vec(), vec![]);
+    let mut replicas = [Journeys::default(), Journeys::default()];
+    let (rooms, mut moves) = ([Arc::from("x"), Arc::from("y")], Vec::new());
+    for second in 0..30 {
+        let here = moves.len() % 2;
+        let (way, now) = (way(members, &rooms[here]), at(&format!("12:00:{second:02}")));
+        let back = || set.journey(&rooms[1 - here], &rooms[here], participant, now);
+        if !replicas[here].permit(&way, participant, now, always, back) {
+            assert_eq!(replicas[here].stops().count(), 1);
+            break;
+        }
+        replicas[here].moved(&way, participant, &rooms[here], now);
+        moves.push(way.transfer.id.name.name.to_string());
+    }
+    moves
+}
+
+#[test]
+fn a_circle_of_which_each_replica_knows_a_part_ends_as_well() {
+    for (names, expected) in [(["a", "b"], ["a", "b", "a"].as_slice()), (["b", "a"], &["b", "a"])] {
+        let members = [between(names[0], "x", "y", ""), between(names[1], "y", "x", "")];
+        assert_eq!(between_replicas(&members, &alice()), expected);
+    }
+}
+
+#[test]
+fn who_comes_back_without_being_sent_is_taken_each_time() {
+    let members = [between("a", "x", "y", ""), between("b", "y", "x", BY_ROLE)];
+    let (set, way) = (TransferSet::new(members.to_vec(), vec![]), way(&members, "x"));
+    let mut journeys = Journeys::default();
+    for second in 0..10 {
+        let now = at(&format!("12:00:0{second}"));
+        assert!(journeys.permit(&way, &alice(), now, always, || set.journey("y", "x", &alice(), now)));
+        journeys.moved(&way, &alice(), &"x".into(), now);
+    }
+}
+
+#[test]
+fn a_journey_follows_the_moves_that_take_somebody() {
+    let members = vec![
+        between("a", "x", "y", ""),
+        between("b", "y", "x", BY_ROLE),
+        between("c", "y", "z", ""),
+        between("d", "z", "x", ""),
+    ];
+    let set = TransferSet::new(members, vec![]);
+    let names = |participant: &Participant, from, to| {
+        let journey = set.journey(from, to, participant, at("12:00:00"));
+        journey.iter().map(|way| way.transfer.id.name.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&alice_as("role", "host"), "y", "x"), ["b"]);
+    assert_eq!(names(&alice(), "y", "x"), ["c", "d"]);
+    // Round and round, and never there.
+    assert_eq!(names(&alice(), "x", "elsewhere"), [""; 0]);
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use usher::{
     api::Source::Camera,
-    policy::{Media, Participant, PolicySet, Session},
+    policy::{CORRECTIONS, Media, Participant, PolicySet, Session},
 };
 
 use crate::support::{Given, Hall, alice_publishing, camera, does, microphone, muted, policy, track};
@@ -46,7 +46,7 @@ fn always_means_whenever_it_is_seen_otherwise() {
     for _ in 0..100 {
         let plan = hall.plan_given(&alice_publishing([microphone("TR")]), &given);
         assert_eq!(does(&plan, &alice_publishing([])), ["mute TR (r)"]);
-        plan.actions.iter().for_each(|action| given.session.carried_out(action, given.now));
+        plan.actions.iter().for_each(|action| given.session.carried_out(action, given.now, CORRECTIONS));
     }
 }
 
@@ -57,7 +57,7 @@ fn once_per_track_leaves_a_track_alone_after_its_turn() {
     let mut participant = alice_publishing([microphone("TR_1")]);
     let plan = hall.plan_given(&participant, &given);
     assert_eq!(does(&plan, &participant), ["mute TR_1 (r)"]);
-    given.session.carried_out(&plan.actions[0], given.now);
+    given.session.carried_out(&plan.actions[0], given.now, CORRECTIONS);
     // The participant has unmuted it, and publishes another.
     participant.tracks.push(microphone("TR_2"));
     assert_eq!(hall.does_given(&participant, &given), ["mute TR_2 (r)"]);
@@ -82,7 +82,7 @@ fn unmuting_is_once_per_track_without_saying_so() {
     let participant = alice_publishing([muted(microphone("TR_1")), microphone("TR_2")]);
     let plan = hall.plan_given(&participant, &given);
     assert_eq!(does(&plan, &participant), ["unmute TR_1 (r)"]);
-    given.session.carried_out(&plan.actions[0], given.now);
+    given.session.carried_out(&plan.actions[0], given.now, CORRECTIONS);
     assert_eq!(hall.does_given(&participant, &given), [""; 0]);
 }
 
@@ -117,7 +117,7 @@ fn two_rules_have_a_turn_each() {
     let mut given = Given::default();
     let participant = alice_publishing([microphone("TR_1")]);
     let plan = Hall::under([set("first")]).plan_given(&participant, &given);
-    given.session.carried_out(&plan.actions[0], given.now);
+    given.session.carried_out(&plan.actions[0], given.now, CORRECTIONS);
     assert_eq!(Hall::under([set("first")]).does_given(&participant, &given), [""; 0]);
     assert_eq!(Hall::under([set("second")]).does_given(&participant, &given), ["mute TR_1 (second)"]);
 }

@@ -9,7 +9,8 @@ use proptest::{prelude::*, sample::Index, test_runner::Config};
 use usher::{
     api::Mode,
     policy::{
-        Action, Field, Flag, ObjectName, Participant, Plan, Publishing, Reach, Resolver, Sources, Track, Unknown, Value,
+        Action, CORRECTIONS, Field, Flag, ObjectName, Participant, Plan, Publishing, Reach, Resolver, Sources, Track,
+        Unknown, Value,
     },
 };
 
@@ -52,7 +53,7 @@ fn carry_out(plan: &Plan, participant: &mut Participant, given: &mut Given) -> b
         given.session.set_done(track, [*key]);
     }
     plan.actions.iter().all(|action| {
-        given.session.carried_out(action, given.now);
+        given.session.carried_out(action, given.now, CORRECTIONS);
         livekit_model::carry_out(participant, action)
     })
 }
@@ -335,7 +336,7 @@ proptest! {
                     if !livekit_model::carry_out(&mut participant, action) {
                         return Ok(());
                     }
-                    given.session.carried_out(action, given.now);
+                    given.session.carried_out(action, given.now, CORRECTIONS);
                 }
             }
         }
@@ -359,7 +360,7 @@ proptest! {
             given.now = world.now + SignedDuration::from_secs(second);
             // Everything is undone at once.
             for action in hall.plan_given(&world.participant, &given).actions {
-                given.session.carried_out(&action, given.now);
+                given.session.carried_out(&action, given.now, CORRECTIONS);
                 let Action::Update(update) = action else { continue };
                 for why in update.why {
                     let narrows = matches!((&why.wanted, &why.seen), (Value::Flag(false), _))

@@ -2,7 +2,7 @@
 
 use usher::{
     api::Source::{self, Camera, Microphone, ScreenShare},
-    policy::{Action, Media, Participant, Permission, Plan, Session, Sources, Track},
+    policy::{Action, CORRECTIONS, Media, Participant, Permission, Plan, Session, Sources, Track},
 };
 
 use crate::{
@@ -108,7 +108,7 @@ impl Stage {
         let lines = does(&plan, &self.participant);
         for action in &plan.actions {
             livekit_model::carry_out(&mut self.participant, action);
-            self.given.session.carried_out(action, self.given.now);
+            self.given.session.carried_out(action, self.given.now, CORRECTIONS);
         }
         lines
     }

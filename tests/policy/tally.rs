@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use usher::{
     api::{Sample, Source},
     policy::{
-        Action, Counts, ObjectName, Participant, PolicyTally, Reach, Resolver, RoomTally, Samples, Session, Sources,
-        Track, Unknown,
+        Action, CORRECTIONS, Counts, ObjectName, Participant, PolicyTally, Reach, Resolver, RoomTally, Samples,
+        Session, Sources, Track, Unknown,
     },
 };
 
@@ -152,7 +152,7 @@ fn what_waits_is_pending() {
     let hall = Hall::under([policy("p", "rules: [{name: guests, set: {name: Guest}}]")]);
     let mut damped = Given::default();
     for _ in 0..5 {
-        hall.plan(&alice()).actions.iter().for_each(|action| damped.session.carried_out(action, noon()));
+        hall.plan(&alice()).actions.iter().for_each(|action| damped.session.carried_out(action, noon(), CORRECTIONS));
     }
     let damped = &tallied(&hall, &[alice()], &damped)["livekit/p"];
     assert_eq!(damped.counts, Counts { pending: 1, ..ONE });
@@ -191,7 +191,10 @@ fn what_stays_withdrawn_has_failed() {
             alice.permission.sources = Sources::of(Source::Camera);
             alice.tracks = vec![Track { claimed: Some(Source::Camera), ..microphone(&format!("TR_{number}")) }];
         });
-        hall.plan_given(&disguised, &given).actions.iter().for_each(|action| given.session.carried_out(action, noon()));
+        hall.plan_given(&disguised, &given)
+            .actions
+            .iter()
+            .for_each(|action| given.session.carried_out(action, noon(), CORRECTIONS));
     }
     let withdrawn = alice_with(|alice| alice.permission.can_publish = false);
     assert_eq!(counts(rule, &withdrawn, &given), Counts { failed: 1, ..ONE });

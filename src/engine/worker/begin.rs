@@ -52,6 +52,11 @@ impl<S: RoomService> Worker<S> {
         match &turn.work {
             // What was asked for twice, or more urgently meanwhile, has been done once.
             Work::ListRooms if self.round.listed.is_some_and(|listed| listed >= self.round.asked) => {}
+            Work::Ping => {
+                if self.is_to_be_pinged() {
+                    self.send(urgency, Request::Ping, work);
+                }
+            }
             Work::ListRooms => match self.round.listing {
                 None => self.send(Request::Rooms, turn),
                 Some(_) => self.round.again = Some(self.round.again.map_or(urgency, |again| again.min(urgency))),
@@ -95,6 +100,7 @@ impl<S: RoomService> Worker<S> {
         self.meter.sent(&turn, now);
         let ticket = self.next_ticket.draw();
         match &request {
+            Request::Ping => self.silence.pinged(ticket),
             Request::Rooms => self.round.listing = Some(ticket),
             Request::Room(name) => {
                 if let Some(room) = self.rooms.get_mut(name) {
@@ -234,7 +240,7 @@ impl Request {
         match self {
             Self::Act(_, action) => matches!(action, Action::Mute { .. }),
             Self::Transfer(_, step) => step.transport().is_some(),
-            Self::Rooms | Self::Room(_) | Self::Meet(_) | Self::Look(_) => false,
+            Self::Ping | Self::Rooms | Self::Room(_) | Self::Meet(_) | Self::Look(_) => false,
         }
     }
 }

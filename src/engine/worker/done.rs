@@ -41,6 +41,7 @@ impl<S: RoomService> Worker<S> {
         self.feel_pulse(&done);
         let Done { ticket, request, urgency, begun, result } = done;
         match request {
+            Request::Ping => self.pong(ticket),
             Request::Rooms => self.listed_rooms(ticket, result, begun),
             Request::Room(name) => {
                 self.guarded(&name, |worker| worker.listed_room(&name, ticket, result, urgency, begun));
@@ -67,7 +68,9 @@ impl<S: RoomService> Worker<S> {
             // LiveKit looks for a participant to mute, forward or move for three seconds: who allows less learns nothing
             // of the server.
             Err(Trouble::Error(Error::Timeout(_))) if done.request.may_take_long() => Turn::None,
-            Err(Trouble::Error(error)) if matches!(done.request, Request::Rooms) && is_strange(error) => {
+            Err(Trouble::Error(error))
+                if matches!(done.request, Request::Ping | Request::Rooms) && is_strange(error) =>
+            {
                 self.pulse.strange(error, now)
             }
             Err(Trouble::Error(error)) => self.pulse.failed(error, done.begun, now),
@@ -177,7 +180,7 @@ impl<S: RoomService> Worker<S> {
         urgency: Urgency,
         begun: Instant,
     ) {
-        let (now, instant) = (self.clock.now(), Instant::now());
+        let (now, instant, allowed) = (self.clock.now(), Instant::now(), self.role.corrections());
         if result.is_ok() {
             log(&self.view.server, key, &action);
             self.tell_of(key, &action, instant);
@@ -216,13 +219,13 @@ impl<S: RoomService> Worker<S> {
                 if participant.sid != record.participant.sid {
                     return self.acted_on_another(key, *participant, urgency, begun);
                 }
-                record.session.carried_out(&action, now);
+                record.session.carried_out(&action, now, allowed);
                 record.show(*participant, begun, instant);
                 record.has_acted(action, instant);
                 self.go_on_with(key.clone(), urgency);
             }
             Ok(Answer::Muted(there)) => {
-                record.session.carried_out(&action, now);
+                record.session.carried_out(&action, now, allowed);
                 if let Action::Mute { track, muted, .. } = &action {
                     record.participant.tracks.retain(|known| there || known.sid != *track);
                     for known in record.participant.tracks.iter_mut().filter(|known| known.sid == *track) {

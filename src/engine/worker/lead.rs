@@ -57,7 +57,7 @@ impl<S: RoomService> Worker<S> {
     /// Becomes the holder, or a follower.
     fn turn(&mut self, now: Instant) {
         // What was asked for in the other role is waited for no more, and no timer of it counts.
-        self.queue.retain(|work| !matches!(work, Work::ListRooms | Work::ListRoom(_)));
+        self.queue.retain(|work| !matches!(work, Work::ListRooms | Work::ListRoom(_) | Work::Ping));
         self.round = Round::new(now);
         for room in self.rooms.values_mut() {
             room.listing = None;
@@ -79,6 +79,7 @@ impl<S: RoomService> Worker<S> {
         self.resync_asked = Some((now, self.view.resync_request));
         self.list_rooms_soon(Urgency::Change);
         self.list_all_soon(Urgency::Change);
+        self.ping_later();
         self.report_soon();
     }
 

@@ -9,6 +9,7 @@ mod done;
 mod hear;
 mod lead;
 mod listing;
+mod ping;
 mod report;
 mod transfer;
 mod view;
@@ -102,6 +103,7 @@ pub(super) struct Worker<S> {
     /// OncePerTrack effects that were there when the worker began: in the first round they only learn.
     old_keys: Vec<OnceKey>,
     round: Round,
+    silence: ping::Silence,
     remote_unmute: Feature,
     transfers: transfer::Transfers,
     report: report::Ledger,
@@ -217,6 +219,7 @@ impl<S: RoomService> Worker<S> {
             wakes: Timers::default(),
             resolver: Resolver::default(),
             round: Round::new(now),
+            silence: ping::Silence::new(now),
             remote_unmute: Feature::Unknown,
         }
     }
@@ -224,6 +227,7 @@ impl<S: RoomService> Worker<S> {
     fn start(&mut self) {
         if self.role.leads() {
             self.list_rooms_soon(Urgency::Change);
+            self.ping_later();
             self.report_soon();
         } else {
             self.sweep_later();

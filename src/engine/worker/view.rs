@@ -56,6 +56,7 @@ impl<S: RoomService> Worker<S> {
         self.remote_unmute = Feature::Unknown;
         self.transfers.forget_abilities();
         self.old_keys = before.policies.once_keys().into_iter().collect();
+        self.ping_later();
         self.round.listing = None;
         self.round.again = None;
         self.round.listed = None;

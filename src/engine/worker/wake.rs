@@ -26,6 +26,8 @@ pub(super) enum Timer {
     Room(Arc<str>),
     /// List the rooms.
     Rooms,
+    /// See whether the server still answers.
+    Ping,
     /// Report.
     Report,
     /// Forget.
@@ -85,6 +87,7 @@ impl<S: RoomService> Worker<S> {
             }
             Timer::Room(room) => self.list_room_soon(&room, Urgency::Resync),
             Timer::Rooms => self.list_rooms_soon(Urgency::Resync),
+            Timer::Ping => self.queue.push(Urgency::Resync, Work::Ping),
             Timer::Report => self.report(),
             Timer::Sweep => self.sweep(),
         }
@@ -120,6 +123,7 @@ impl<S: RoomService> Worker<S> {
             }),
             Timer::Room(name) => self.rooms.get(name).is_some_and(|room| room.due == at),
             Timer::Rooms => self.round.due == at,
+            Timer::Ping => self.role.leads() && self.silence.is_due(at),
             Timer::Report => true,
             Timer::Sweep => !self.role.leads() && self.sweep_at == at,
         }
@@ -198,7 +202,7 @@ impl<S: RoomService> Worker<S> {
             }
             Work::Meet(key) => has(key, |room, identity| room.strangers.contains_key(identity)),
             Work::ListRoom(name) => rooms.contains_key(name),
-            Work::ListRooms => true,
+            Work::ListRooms | Work::Ping => true,
         });
     }
 }

@@ -247,6 +247,13 @@ impl Look<'_> {
         }
         if let Some(reach) = coverage.reach() {
             let parts = self.parts.entry(meaning.server.clone()).or_default();
+            // Where its namespace may do nothing any more, nothing is done.
+            let is_left = |room: &&String| !transfer.leads_to(room) && reach.covers(room);
+            let rooms = entry.status.destination_rooms.iter().filter(is_left);
+            let left: Vec<Arc<str>> = rooms.map(|room| room.as_str().into()).collect();
+            if !left.is_empty() {
+                parts.former.push(Arc::new(transfer.leading_to(left)));
+            }
             parts.transfers.push(TransferMember { transfer: Arc::clone(transfer), reach, ending });
         }
     }

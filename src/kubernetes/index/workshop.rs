@@ -15,7 +15,7 @@ use crate::{
     engine::{Catalog, Limits, Rate, Server, ServerView},
     livekit::Client,
     metrics::Metrics,
-    policy::{Member, ObjectName, PolicySet, Reach, TransferMember, TransferSet, Unknown},
+    policy::{Member, ObjectName, PolicySet, Reach, Transfer, TransferMember, TransferSet, Unknown},
 };
 
 /// All that is kept.
@@ -51,6 +51,9 @@ pub(super) struct Parts {
     pub unknown: Vec<Unknown>,
     /// Forwards and moves in force.
     pub transfers: Vec<TransferMember>,
+    /// Forwards in force as they once were, by what their status remembers. Only who sees a forward for the first time
+    /// looks at it, so that it makes no difference between two views.
+    pub former: Vec<Arc<Transfer>>,
     /// Forwards and moves that nobody understands.
     pub unknown_transfers: Vec<Unknown>,
     /// The last resync that one of them asks for.
@@ -137,7 +140,8 @@ impl Bench {
             Some(view) => Arc::clone(&view.transfers),
             None => {
                 let unknown = parts.unknown.iter().chain(&parts.unknown_transfers).cloned().collect();
-                Arc::new(TransferSet::new(parts.transfers.clone(), unknown))
+                let set = TransferSet::new(parts.transfers.clone(), unknown);
+                Arc::new(set.remembering(parts.former.iter().cloned()))
             }
         };
         let view = ServerView {

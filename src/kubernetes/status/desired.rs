@@ -1,6 +1,6 @@
 //! What the status of an object is to be: pure.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -18,6 +18,8 @@ use crate::{
     policy::Counts,
 };
 
+/// Rooms that a status remembers at most, as the schema has it.
+const MOST_ROOMS: usize = 256;
 /// What an audited object says.
 const AUDITED: &str = "Mode Audit: what would be done is counted, nothing is done.";
 
@@ -114,10 +116,35 @@ fn of_subject(
         conditions: conditions(&ready, overridden_by, entry.head.generation, &before.conditions, now),
         summary,
         samples,
+        destination_rooms: destination_rooms(entry, report, mine.as_ref()),
         last_handled_reconcile_at: handled(&entry.head, &entry.request, report)
             .or_else(|| before.last_handled_reconcile_at.clone()),
     };
     Desired { status: Status::Subject(status), reason }
+}
+
+/// The rooms in which copies of a forward may stand: where it makes them, and where earlier versions of it did.
+fn destination_rooms(
+    entry: &Entry<Subject, PolicyStatus>,
+    report: Option<&ServerReport>,
+    mine: Option<&Mine<'_>>,
+) -> Vec<String> {
+    let Some(meaning) = entry.meaning.as_ref() else { return entry.status.destination_rooms.clone() };
+    let Compiled::Forward(forward, _) = &meaning.compiled else { return Vec::new() };
+    if report.is_some_and(|report| report.features.forward == Feature::Unsupported) {
+        return Vec::new();
+    }
+    let makes = forward.acts() && (mine.is_some() || matches!(entry.verdict, Verdict::Acts { .. }));
+    let mut rooms: BTreeSet<&str> = BTreeSet::new();
+    match mine.and_then(Mine::transfer).filter(|_| makes) {
+        Some(report) => rooms.extend(report.left.iter().map(|room| &**room)),
+        // Nobody has looked for what is there.
+        None => rooms.extend(entry.status.destination_rooms.iter().map(String::as_str)),
+    }
+    if makes {
+        rooms.extend(forward.destinations.iter().map(|room| &**room));
+    }
+    rooms.into_iter().take(MOST_ROOMS).map(Into::into).collect()
 }
 
 /// The report on exactly this version of an object.

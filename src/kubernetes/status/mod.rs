@@ -50,6 +50,20 @@ impl Status {
         }
     }
 
+    /// Rooms in which copies of a forward may stand.
+    fn destination_rooms(&self) -> &[String] {
+        match self {
+            Self::Server(_) => &[],
+            Self::Subject(status) => &status.destination_rooms,
+        }
+    }
+
+    /// Whether there is a room that only this status remembers.
+    #[must_use]
+    pub fn remembers_more_than(&self, other: &Self) -> bool {
+        self.destination_rooms().iter().any(|room| !other.destination_rooms().contains(room))
+    }
+
     fn observed(&self) -> (i64, Option<&str>) {
         match self {
             Self::Server(status) => (status.observed_generation, status.last_handled_reconcile_at.as_deref()),
@@ -60,7 +74,10 @@ impl Status {
     /// In what it differs from another one.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Difference {
-        if self.observed() != other.observed() || !conditions::same(self.conditions(), other.conditions()) {
+        if self.observed() != other.observed()
+            || !conditions::same(self.conditions(), other.conditions())
+            || self.destination_rooms() != other.destination_rooms()
+        {
             return Difference::Conditions;
         }
         let same = match (self, other) {

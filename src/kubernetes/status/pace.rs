@@ -62,6 +62,8 @@ impl Memory {
             Difference::Counts => {
                 self.written_at.map(|at| at + FIRST_COUNTS).max(self.counted_at.map(|at| at + COUNTS))
             }
+            // Copies may be made already: should the operator end now, only this write would tell of them.
+            Difference::Conditions if desired.status.remembers_more_than(present) => spaced,
             Difference::Conditions if desired.reason == Reason::Progressing => {
                 let since = *self.progressing_since.get_or_insert(now);
                 spaced.max(Some(since + if was_ready(present, &desired.status) { RESTART } else { FIRST_LOOK }))

@@ -11,7 +11,7 @@ use super::{
     *,
 };
 use crate::{
-    api::{Feature, Features, LiveKitServer, ParticipantMove, RoomPolicy, Sample},
+    api::{Feature, Features, LiveKitServer, ParticipantForward, ParticipantMove, RoomPolicy, Sample},
     engine::{Health, PolicyReport, ServerReport, TransferReport},
     kubernetes::{
         decoded::Decoded,
@@ -204,6 +204,7 @@ fn transfer_report(index: &mut Index, change: impl FnOnce(&mut TransferReport)) 
     let catalog = index.build();
     let transfer = Arc::clone(&catalog.servers.values().next().unwrap().view.transfers.members()[0].transfer);
     let mut told = TransferReport {
+        left: Vec::new(),
         transfer: Arc::clone(&transfer),
         settled: true,
         retired: false,
@@ -251,6 +252,40 @@ fn what_becomes_of_a_forward_or_move_is_told() {
     report.features.move_ = Feature::Unsupported;
     let desired = status_of(&index, Kind::Move, Some(&report), NOW);
     assert_eq!(conditions(&desired), "Ready=False:UnsupportedByServer Stalled=True:UnsupportedByServer");
+}
+
+#[test]
+fn a_forward_remembers_where_copies_of_it_may_stand() {
+    let mut index = cluster(json!({}));
+    let spec = |mode: &str| {
+        json!({
+            "serverRef": {"name": "main"}, "source": {"rooms": [{"exact": "x"}]}, "destinationRooms": ["y"],
+            "deletionPolicy": "Retain", "mode": mode,
+        })
+    };
+    let before = crate::api::PolicyStatus { destination_rooms: vec!["v".into(), "z".into()], ..Default::default() };
+    let remember = |index: &mut Index| {
+        index.written(&id(Kind::Forward), "p", "1".into(), Status::Subject(before.clone()));
+        index.build();
+    };
+    let rooms = |index: &Index, report: Option<&ServerReport>| {
+        subject(status_of(index, Kind::Forward, report, NOW)).destination_rooms
+    };
+    put::<ParticipantForward>(&mut index, "p", 1, spec("Enforce"), None);
+    remember(&mut index);
+    let looked = transfer_report(&mut index, |report| report.left = vec!["v".into()]);
+    assert_eq!(rooms(&index, None), ["v", "y", "z"], "nobody has looked");
+    assert_eq!(rooms(&index, Some(&looked)), ["v", "y"], "there is nothing left in z");
+    let desired = status_of(&index, Kind::Forward, None, NOW);
+    assert!(desired.status.remembers_more_than(&Status::Subject(before.clone())));
+    let mut unsupported = looked;
+    unsupported.features.forward = Feature::Unsupported;
+    assert_eq!(rooms(&index, Some(&unsupported)), [""; 0], "there are no copies");
+
+    put::<ParticipantForward>(&mut index, "p", 2, spec("Audit"), None);
+    remember(&mut index);
+    let audited = transfer_report(&mut index, |_| {});
+    assert_eq!(rooms(&index, Some(&audited)), ["v", "z"], "what was made before may stand");
 }
 
 fn a_move() -> crate::api::ParticipantMoveSpec {

@@ -36,7 +36,7 @@ struct Model {
 pub struct Call {
     /// When.
     pub at: Instant,
-    /// Which: `rooms`, `list ROOM`, `get ROOM/IDENTITY`, `update ROOM/IDENTITY FIELDS`, `remove ROOM/IDENTITY`,
+    /// Which: `ping`, `rooms`, `list ROOM`, `get ROOM/IDENTITY`, `update ROOM/IDENTITY FIELDS`, `remove ROOM/IDENTITY`,
     /// `mute ROOM/IDENTITY TRACK`, `unmute …`, `forward ROOM/IDENTITY DESTINATION`, `move …`.
     pub what: String,
 }
@@ -164,9 +164,9 @@ impl LiveKit {
         std::mem::take(&mut self.model().calls)
     }
 
-    /// The same as text.
+    /// The same as text, but for the question whether the server answers.
     pub fn said(&self) -> Vec<String> {
-        self.calls().into_iter().map(|call| call.what).collect()
+        self.calls().into_iter().map(|call| call.what).filter(|what| what != "ping").collect()
     }
 
     /// The calls but for the listings of rooms, since the last time.
@@ -239,6 +239,10 @@ impl Model {
 }
 
 impl RoomService for LiveKit {
+    async fn ping(&self) -> Result<(), Error> {
+        self.answer("ping".into(), |_, _| Ok(())).await
+    }
+
     async fn rooms(&self) -> Result<Vec<String>, Error> {
         self.answer("rooms".into(), |model, fault| match fault {
             Some(Fault::ShowsNobody) => Ok(Vec::new()),

@@ -16,7 +16,8 @@ use usher::{
     livekit::webhook::Verifier,
     metrics::Metrics,
     policy::{
-        Member, ObjectName, Participant, Policy, PolicySet, Reach, Track, TransferId, TransferMember, TransferSet,
+        Member, ObjectName, Participant, Policy, PolicySet, Reach, Track, Transfer, TransferId, TransferMember,
+        TransferSet,
     },
 };
 
@@ -32,6 +33,8 @@ pub struct View {
     pub livekit: Arc<LiveKit>,
     pub policies: Vec<Arc<Policy>>,
     pub transfers: Vec<TransferMember>,
+    /// What is remembered of forwards as they once were.
+    pub remembered: Vec<Arc<Transfer>>,
     pub resync_interval: Duration,
     pub limits: Limits,
     pub suspended: bool,
@@ -94,6 +97,7 @@ impl Stage {
             livekit: Arc::clone(&livekit),
             policies: vec![policy("rules", rules)],
             transfers: Vec::new(),
+            remembered: Vec::new(),
             resync_interval: Duration::from_secs(30),
             limits: Limits { rate: None, max_in_flight: 32 },
             suspended: false,
@@ -125,7 +129,8 @@ impl Stage {
     }
 
     fn set_transfers(&mut self) {
-        self.transfers = Arc::new(TransferSet::new(self.view.transfers.clone(), Vec::new()));
+        let set = TransferSet::new(self.view.transfers.clone(), Vec::new());
+        self.transfers = Arc::new(set.remembering(self.view.remembered.clone()));
     }
 
     /// Shows the view to the engine.

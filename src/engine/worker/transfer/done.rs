@@ -119,7 +119,7 @@ impl<S: RoomService> Worker<S> {
         if self.arrived_at(key, to, ticket, result)
             && let Some(passage) = self.transfers.passages.get_mut(&key.at(to))
         {
-            passage.corrections.add(wall);
+            passage.corrections.add(wall, self.role.corrections());
         }
     }
 

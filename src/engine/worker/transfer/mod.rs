@@ -180,9 +180,11 @@ impl Transfers {
                         // A spec that has changed is worth a question.
                         self.ability(transfer.id.transport).not_before = None;
                     }
-                    if let Some(former) = known.map(|known| known.transfer)
+                    let former = known.map(|known| known.transfer).filter(|former| former.acts());
+                    // One that acted here knows better than what was written down before.
+                    let former = former.or_else(|| set.remembered(&transfer.id).cloned());
+                    if let Some(former) = former
                         && former.id.transport == Transport::Forward
-                        && former.acts()
                         && transfer.acts()
                         && !Arc::ptr_eq(&former, transfer)
                     {

@@ -40,7 +40,13 @@ impl<S: RoomService> Worker<S> {
         let arrivals = &transfers.arrivals;
         let stands = |one: &Arc<Transfer>| stands(arrivals, one);
         let journeys = &mut transfers.journeys;
-        let way = wishes.moves.into_iter().find(|way| journeys.permit(way, &participant, now, stands));
+        let set = &self.view.transfers;
+        let permits = |way: &&Way| {
+            let from = way.transfer.destinations.first();
+            let back = || from.map_or_else(Vec::new, |from| set.journey(from, &key.room, &participant, now));
+            journeys.permit(way, &participant, now, stands, back)
+        };
+        let way = wishes.moves.into_iter().find(permits);
         if let Some(way) = way
             && let Some(request) = self.next_move(key, way, urgency)
         {

@@ -1,7 +1,7 @@
 //! What is told of forwards and moves. Counted anew for each report: they concern few rooms.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -110,10 +110,19 @@ impl<S: RoomService> Worker<S> {
             let count = counts.remove(id).unwrap_or_default();
             self.settle(arrival, &count, instant);
             let retired = arrival.ending && self.is_gone(&arrival.transfer, arrival.at);
-            reports.insert(id.clone(), report(arrival, retired, count));
+            let left = self.left(&arrival.transfer);
+            reports.insert(id.clone(), report(arrival, retired, left, count));
         }
         self.transfers.arrivals = arrivals;
         reports
+    }
+
+    /// Destinations of earlier versions of a forward where copies may still stand.
+    fn left(&self, present: &Transfer) -> Vec<Arc<str>> {
+        let former = self.transfers.former.iter().filter(|(former, _)| former.id == present.id);
+        let rooms = former.flat_map(|(former, _)| former.destinations.iter());
+        let left: BTreeSet<_> = rooms.filter(|room| !present.leads_to(room)).cloned().collect();
+        left.into_iter().collect()
     }
 
     /// Whether nothing is left of what any version of a forward owned.
@@ -300,11 +309,12 @@ impl<S: RoomService> Worker<S> {
     }
 }
 
-fn report(arrival: &Arrival, retired: bool, count: Count) -> TransferReport {
+fn report(arrival: &Arrival, retired: bool, left: Vec<Arc<str>>, count: Count) -> TransferReport {
     TransferReport {
         transfer: Arc::clone(&arrival.transfer),
         settled: arrival.settled,
         retired,
+        left,
         counts: count.counts,
         in_use: count.in_use,
         circle: count.circle,

@@ -68,6 +68,25 @@ fn a_deleted_forward_ends_its_copies_suspended_or_not_unless_they_are_to_stay() 
 }
 
 #[test]
+fn what_a_status_remembers_of_a_forward_is_where_it_leads_no_more() {
+    let mut index = with_server();
+    let access =
+        json!([{"name": "one", "namespaces": {"names": ["a"]}, "rooms": [{"exact": "stage"}, {"prefix": "over"}]}]);
+    put::<LiveKitServer>(&mut index, "livekit/main", 2, server_with(access));
+    let mut object = object("a/f", 1, forward("overflow"));
+    object["metadata"]["finalizers"] = json!([FORWARD_FINALIZER]);
+    // Access to the last of them was taken away meanwhile.
+    object["status"] = json!({"destinationRooms": ["overflow", "over-2", "elsewhere"]});
+    index.apply::<ParticipantForward>(decoded(object));
+    let catalog = index.build();
+    let transfers = &only(&catalog).view.transfers;
+    let member = &transfers.members()[0].transfer;
+    let former = transfers.remembered(&member.id).unwrap();
+    assert_eq!(*former.destinations, [Arc::from("over-2")]);
+    assert!(former.rooms.matches("stage"));
+}
+
+#[test]
 fn what_is_not_permitted_is_not_seen() {
     let mut index = with_server();
     let access = json!([{"name": "one", "namespaces": {"names": ["a"]}, "rooms": [{"exact": "stage"}]}]);

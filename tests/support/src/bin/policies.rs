@@ -69,14 +69,35 @@ async fn policies(cluster: &Cluster, operator: &Operator) {
         (cpu(operator.id()) - cpu_before).as_secs_f64(),
         resident(operator.id()) as f64 / 1024.0 / 1024.0
     );
-    // Counts of what has ended meanwhile are written with a delay of 30 s.
-    tokio::time::sleep(Duration::from_secs(45)).await;
-    let writes = operator.metric("usher_status_writes_total").await;
+    // The rooms of the joins end when their participants have been gone for a while, and counts are written at most
+    // every 30 s: it is at rest when it has told of the end of the last one.
+    let ended = async || {
+        let status = cluster.kubectl(&["get", "lks", "main", "-o", "jsonpath={.status}"], None).await.ok();
+        let policy = cluster.kubectl(&["get", "rpol", "measure", "-o", "jsonpath={.status.summary}"], None).await.ok();
+        let is_zero = |text: &str| {
+            let numbers: Value = serde_json::from_str(text).unwrap_or_default();
+            numbers["rooms"] == 0 && numbers["participants"] == 0
+        };
+        if is_zero(&status) && is_zero(&policy) { Ok(()) } else { Err(format!("{status} {policy}")) }
+    };
+    eventually(Duration::from_secs(240), "no room in session", ended).await;
+    let (written, writes) = (versions(&api).await, operator.metric("usher_status_writes_total").await);
     tokio::time::sleep(REST).await;
+    let later = versions(&api).await;
+    let changed: Vec<_> = later.iter().filter(|version| !written.contains(version)).collect();
     println!(
-        "at rest: writes of status {writes:?}, and {REST:?} later {:?}",
+        "at rest: writes of status {writes:?}, and {REST:?} later {:?}; policies written: {changed:?}",
         operator.metric("usher_status_writes_total").await
     );
+}
+
+/// Name and resource version of every policy.
+async fn versions(api: &Api<DynamicObject>) -> Vec<(String, String)> {
+    let list = api.list(&ListParams::default()).await.expect("the API server is well");
+    let version = |object: DynamicObject| {
+        (object.metadata.name.unwrap_or_default(), object.metadata.resource_version.unwrap_or_default())
+    };
+    list.items.into_iter().map(version).collect()
 }
 
 /// Requests to the API server that the operator makes and this program does not, as the API server counts them.

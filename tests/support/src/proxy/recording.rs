@@ -3,6 +3,7 @@
 use super::Call;
 use super::engine::Engine;
 use super::fault::{Fault, Rule};
+use http::header::CONTENT_TYPE;
 use std::collections::BTreeMap;
 use std::panic::Location;
 use std::time::Duration;
@@ -31,9 +32,15 @@ impl RecordingProxy {
         self.engine.set_target(target);
     }
 
-    /// All requests so far, in the order of their arrival.
+    /// All requests so far, in the order of their arrival, but for [`Self::pings`].
     pub fn calls(&self) -> Vec<Call> {
-        self.engine.calls()
+        self.engine.calls().into_iter().filter(|call| !is_ping(call)).collect()
+    }
+
+    /// The requests by which the operator sees whether a server of which it hears nothing still answers. Apart, for they
+    /// come whenever a test is silent for some seconds.
+    pub fn pings(&self) -> Vec<Call> {
+        self.engine.calls().into_iter().filter(is_ping).collect()
     }
 
     /// The requests of one method.
@@ -73,7 +80,8 @@ impl RecordingProxy {
         let method = method.to_owned();
         async move {
             let look = |calls: &[Call]| {
-                let of_it: Vec<Call> = calls.iter().filter(|call| call.method == method).cloned().collect();
+                let of_it = calls.iter().filter(|call| call.method == method && !is_ping(call));
+                let of_it: Vec<Call> = of_it.cloned().collect();
                 (of_it.len() >= count).then_some(of_it)
             };
             match tokio::time::timeout(timeout, self.engine.wait(look)).await {
@@ -106,6 +114,12 @@ impl RecordingProxy {
     pub fn clear_faults(&self) {
         self.engine.clear_rules();
     }
+}
+
+/// Rooms of some name are asked for by nobody else: the message for all rooms is empty.
+fn is_ping(call: &Call) -> bool {
+    let is_protobuf = call.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/protobuf");
+    call.method == "ListRooms" && is_protobuf && !call.body.is_empty()
 }
 
 fn named(method: &str) -> impl Fn(&Call) -> bool + Send + 'static {
