@@ -48,10 +48,11 @@ impl Checker {
     /// # Errors
     /// A definition has no schema, which would be a mistake of ours.
     pub fn new() -> Result<Self, Unusable> {
+        // Derived anew by each call.
+        let crds = api::crds();
         let judge = |kind: Kind| {
-            let crds = api::crds();
-            let crd = crds.into_iter().find(|crd| crd.spec.names.kind == kind.name());
-            let version = crd.and_then(|crd| crd.spec.versions.into_iter().next());
+            let crd = crds.iter().find(|crd| crd.spec.names.kind == kind.name());
+            let version = crd.and_then(|crd| crd.spec.versions.first().cloned());
             let props = version.and_then(|version| version.schema?.open_api_v3_schema);
             let mut props = props.ok_or(Unusable::NoSchema)?;
             let json = serde_json::to_value(&props)?;
