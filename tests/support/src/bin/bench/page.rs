@@ -22,8 +22,8 @@ which a participant's own client is connected to the moment at which that client
 Real participants (LiveKit's own test client) on the real livekit-server, one for each contender; contenders take turns,
 round by round. Everything shares the machine's cores: the clients, the servers, Kubernetes and whoever is measured.
 
-- **Usher**: the release build with default settings, against a real API server. Resync interval 30 s; in the drift 5 s,
-  as often as the polling script looks.
+- **Usher**: the release build, one replica without leader election, against a real API server. Resync interval 30 s; in
+  the drift 5 s, as often as the polling script looks.
 - **floor**: the least that can be done. A compiled receiver that verifies nothing, reads two names and sends one request
   with a token signed before.
 - **Python script, Node script**: LiveKit's official SDKs on aiohttp and Node's own server; they verify, answer before
