@@ -19,16 +19,16 @@ use crate::stage::{A_WHILE, AGAIN, condition};
 const SECRET: &str = "a-secret-of-more-than-32-characters-in-all";
 
 /// A namespace with a LiveKitServer `main`, which is simulated, and an operator.
-struct Stage {
-    cluster: &'static Cluster,
-    namespace: String,
-    server: Running,
+pub struct Stage {
+    pub cluster: &'static Cluster,
+    pub namespace: String,
+    pub server: Running,
     operator: Operator,
 }
 
 impl Stage {
     /// With webhooks that tell of copies and of the moved, or without: nobody knows how it is in the cloud.
-    async fn set(announces_copies: bool) -> Self {
+    pub async fn set(announces_copies: bool) -> Self {
         let cluster = Cluster::shared().await;
         let namespace = cluster.namespace("cloud").await;
         let port = free_port();
@@ -73,16 +73,16 @@ impl Stage {
         serde_json::from_str(&self.kubectl(&["get", kind, name, "-o", "json"]).await).expect("kubectl writes JSON")
     }
 
-    fn join(&self, room: &str, identity: &str, role: &str) {
+    pub fn join(&self, room: &str, identity: &str, role: &str) {
         self.server.simulator().join(Join::new(room, identity).attribute("role", role)).expect("there is room");
     }
 
-    fn leave(&self, room: &str, identity: &str) {
+    pub fn leave(&self, room: &str, identity: &str) {
         self.server.simulator().leave(room, identity, DisconnectReason::ClientInitiated).expect("it is there");
     }
 
     /// Who is in a room: copies in brackets.
-    fn who(&self, room: &str) -> Vec<String> {
+    pub fn who(&self, room: &str) -> Vec<String> {
         let shown = |info: &livekit_protocol::ParticipantInfo| {
             let is_copy = info.kind_details().any(|detail| detail == KindDetail::Forwarded);
             if is_copy { format!("[{}]", info.identity) } else { info.identity.clone() }
@@ -90,7 +90,7 @@ impl Stage {
         self.server.simulator().participants(room).iter().map(shown).collect()
     }
 
-    async fn wait_for(&self, room: &str, wanted: &[&str]) {
+    pub async fn wait_for(&self, room: &str, wanted: &[&str]) {
         eventually(AGAIN, &format!("{room}: {wanted:?}"), async || {
             let who = self.who(room);
             if who == wanted { Ok(()) } else { Err(format!("{who:?}\n{}", self.operator.log())) }
@@ -98,7 +98,7 @@ impl Stage {
         .await;
     }
 
-    async fn wait_ready(&self, kind: &str, name: &str, reason: &str) -> Value {
+    pub async fn wait_ready(&self, kind: &str, name: &str, reason: &str) -> Value {
         eventually(AGAIN, &format!("{kind} {name} {reason}"), async || {
             let object = self.get(kind, name).await;
             match condition(&object, "Ready") {

@@ -5,6 +5,7 @@
 
 mod broken;
 mod cloud;
+mod examples;
 mod fields;
 mod forwarding;
 mod joining;

@@ -115,6 +115,15 @@ impl Stage {
         stage
     }
 
+    /// Starts the operator anew, so that it watches these namespaces beside that of the stage.
+    pub async fn also_watch(&mut self, namespaces: &[&str]) {
+        self.operator.kill().await;
+        let options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), self.cluster.kubeconfig());
+        let options = options.namespace(&self.namespace);
+        self.operator = Operator::start(namespaces.iter().fold(options, |options, name| options.namespace(name))).await;
+        self.relay.set_target(&self.operator.http_url());
+    }
+
     /// Applies a RoomPolicy for all rooms whose names begin with `room`, and waits until it is Ready. `rules` is
     /// YAML, a list.
     pub async fn policy(&self, name: &str, room: &str, rules: &str) {

@@ -58,6 +58,7 @@
 mod cluster;
 mod dir;
 mod livekit;
+pub mod markdown;
 mod net;
 mod operator;
 mod participants;
