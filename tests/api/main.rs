@@ -4,6 +4,7 @@
 
 mod accepted;
 mod cluster;
+mod documentation;
 mod documented;
 mod kinds;
 mod manifest;
