@@ -54,7 +54,7 @@ impl<S: RoomService> Worker<S> {
             Work::ListRooms if self.round.listed.is_some_and(|listed| listed >= self.round.asked) => {}
             Work::Ping => {
                 if self.is_to_be_pinged() {
-                    self.send(urgency, Request::Ping, work);
+                    self.send(Request::Ping, turn);
                 }
             }
             Work::ListRooms => match self.round.listing {
