@@ -1,11 +1,11 @@
 //! kubectl does with our objects what a person expects.
 
-use usher_testkit::KubectlOutput;
+use usher_testkit::CommandOutput;
 
 use crate::stage::{Stage, condition};
 
 impl Stage {
-    async fn try_kubectl(&self, args: &[&str], stdin: &str) -> KubectlOutput {
+    async fn try_kubectl(&self, args: &[&str], stdin: &str) -> CommandOutput {
         self.cluster.kubectl(&[args, &["-n", &self.namespace]].concat(), Some(stdin)).await
     }
 }

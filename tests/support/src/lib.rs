@@ -10,7 +10,7 @@
 //! | Kubernetes | [`Cluster::shared`], or [`Cluster::start`] for one that a test breaks |
 //! | LiveKit | [`LiveKit::start`], [`TokenSpec`] |
 //! | WebRTC participants | [`Participants::start`], [`Participant`] |
-//! | the operator | [`Operator::start`] |
+//! | the operator | [`Operator::start`]; as the chart has it: [`Cluster::install_chart`], [`Operator::start_container`] |
 //! | what goes over the wire, and faults on it | [`RecordingProxy`], [`WebhookRelay`] |
 //! | waiting | [`eventually`] |
 //! | logs | [`TestDir`] |
@@ -55,6 +55,7 @@
 // What goes wrong in here is a failed test. A panic with a message says so best.
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod chart;
 mod cluster;
 mod dir;
 mod livekit;
@@ -69,7 +70,8 @@ mod stack;
 mod usage;
 mod wait;
 
-pub use cluster::{Cluster, ClusterOptions, KubectlOutput};
+pub use chart::{Container, Release};
+pub use cluster::{Cluster, ClusterOptions, CommandOutput};
 pub use dir::{TestDir, repository, scratch};
 pub use livekit::{ApiKey, ApiReply, LiveKit, LiveKitOptions, TokenSpec};
 pub use net::{Reply, free_port, request};

@@ -1,5 +1,6 @@
 //! The operator, as the program that its users run.
 
+use crate::chart::Container;
 use crate::dir::TestDir;
 use crate::net::{free_port, request};
 use crate::process::Launch;
@@ -7,7 +8,7 @@ use crate::service::Service;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How [`Operator::start`] shall start it.
 #[derive(Clone, Debug)]
@@ -114,6 +115,28 @@ impl Operator {
         for (name, value) in &options.env {
             launch = launch.env(name, value);
         }
+        Self::launch(launch, (http_port, admin_port), dir)
+    }
+
+    /// Starts it as the chart's container and waits until it is ready: with these arguments and this environment, and
+    /// beside them a kubeconfig, for the token of a Pod lies where there is only one.
+    pub async fn start_container(binary: &Path, kubeconfig: &Path, container: &Container) -> Self {
+        let dir = TestDir::current();
+        let mut launch = Launch::new(binary, dir.log("usher")).args(&container.args).env("KUBECONFIG", kubeconfig);
+        for (name, value) in &container.env {
+            launch = launch.env(name, value);
+        }
+        Self::start_launch(launch, container, dir).await
+    }
+
+    /// The same for whoever has made all of the command line.
+    pub async fn start_launch(launch: Launch, container: &Container, dir: TestDir) -> Self {
+        let operator = Self::launch(launch, (container.port("webhooks"), container.port("admin")), dir);
+        operator.ready().await;
+        operator
+    }
+
+    fn launch(launch: Launch, (http_port, admin_port): (u16, u16), dir: TestDir) -> Self {
         let ready = format!("http://127.0.0.1:{admin_port}/readyz");
         let service = Service::program("usher", launch, Some(ready), dir);
         service.start_without_waiting();

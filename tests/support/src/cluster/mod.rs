@@ -1,11 +1,11 @@
 //! A real Kubernetes control plane: etcd, API server and, where asked for, controller-manager.
 
+mod command;
 mod kubeconfig;
-mod kubectl;
 mod parts;
 mod pki;
 
-pub use self::kubectl::KubectlOutput;
+pub use self::command::CommandOutput;
 
 use self::parts::client_config;
 use self::pki::Pki;
@@ -25,7 +25,8 @@ use tokio::sync::OnceCell;
 /// How [`Cluster::start`] shall start one.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterOptions {
-    /// Also runs the controllers for namespaces, ServiceAccounts, garbage, Deployments and ReplicaSets. Without them a
+    /// Also runs the controllers for namespaces, ServiceAccounts, garbage, Deployments, ReplicaSets, Jobs and aggregated
+    /// ClusterRoles. Without them a
     /// deleted namespace stays, owned objects outlive their owners, and no namespace has a ServiceAccount `default`.
     pub controller_manager: bool,
     /// Writes an audit log; see [`Cluster::audit_log`].
@@ -107,6 +108,11 @@ impl Cluster {
         &self.url
     }
 
+    /// The certificate of the CA that has signed the API server's, as PEM.
+    pub fn ca(&self) -> &str {
+        &self.pki.ca
+    }
+
     /// The kubeconfig of an administrator.
     pub fn kubeconfig(&self) -> &Path {
         &self.admin
@@ -122,8 +128,8 @@ impl Cluster {
         Client::try_from(client_config(kubeconfig).await).expect("the testkit wrote this kubeconfig")
     }
 
-    /// A kubeconfig with a new token of a ServiceAccount, which is made if there is none of that name.
-    pub async fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> PathBuf {
+    /// A new token of a ServiceAccount, which is made if there is none of that name.
+    pub async fn token_for_service_account(&self, namespace: &str, name: &str) -> String {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await, namespace);
         let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
         let account = ServiceAccount { metadata, ..ServiceAccount::default() };
@@ -136,7 +142,12 @@ impl Cluster {
         let wanted = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
         let made = accounts.create_token_request(name, &PostParams::default(), &wanted).await;
         let status = made.expect("the API server makes tokens").status;
-        let token = status.and_then(|status| status.token).expect("it answers with the token");
+        status.and_then(|status| status.token).expect("it answers with the token")
+    }
+
+    /// A kubeconfig with such a token.
+    pub async fn kubeconfig_for_service_account(&self, namespace: &str, name: &str) -> PathBuf {
+        let token = self.token_for_service_account(namespace, name).await;
         let path = self.data.path().join(format!("{namespace}-{name}-{:08x}.kubeconfig", fastrand::u32(..)));
         kubeconfig::write(&path, &self.url, &self.pki.ca, &kubeconfig::by_token(&token), namespace);
         path
@@ -153,13 +164,23 @@ impl Cluster {
     }
 
     /// Runs kubectl as administrator, with `stdin` as its input.
-    pub async fn kubectl(&self, args: &[&str], stdin: Option<&str>) -> KubectlOutput {
+    pub async fn kubectl(&self, args: &[&str], stdin: Option<&str>) -> CommandOutput {
         self.kubectl_with(&self.admin, args, stdin).await
     }
 
     /// Runs kubectl with a kubeconfig, such as that of a ServiceAccount.
-    pub async fn kubectl_with(&self, kubeconfig: &Path, args: &[&str], stdin: Option<&str>) -> KubectlOutput {
-        kubectl::run(self.data.path(), kubeconfig, args, stdin).await
+    pub async fn kubectl_with(&self, kubeconfig: &Path, args: &[&str], stdin: Option<&str>) -> CommandOutput {
+        command::run("kubectl", self.data.path(), kubeconfig, args, stdin).await
+    }
+
+    /// Runs helm as administrator, with `stdin` as its input: `-f -` reads values from there.
+    pub async fn helm(&self, args: &[&str], stdin: Option<&str>) -> CommandOutput {
+        self.helm_with(&self.admin, args, stdin).await
+    }
+
+    /// Runs helm with a kubeconfig.
+    pub async fn helm_with(&self, kubeconfig: &Path, args: &[&str], stdin: Option<&str>) -> CommandOutput {
+        command::run("helm", self.data.path(), kubeconfig, args, stdin).await
     }
 
     /// Applies YAML or JSON as administrator, as `kubectl apply --server-side` does.

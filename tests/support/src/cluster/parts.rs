@@ -92,7 +92,8 @@ rules: [{level: Metadata}]
 
 /// The controllers that matter without nodes.
 const CONTROLLERS: &str = "namespace-controller,serviceaccount-controller,serviceaccount-token-controller,\
-    root-ca-certificate-publisher-controller,garbage-collector-controller,deployment-controller,replicaset-controller";
+    root-ca-certificate-publisher-controller,garbage-collector-controller,deployment-controller,replicaset-controller,\
+    job-controller,clusterrole-aggregation-controller";
 
 pub(super) fn controller_manager(dir: &TestDir, pki: &Pki, admin: &Path) -> Service {
     let port = free_port();

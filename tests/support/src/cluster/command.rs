@@ -1,12 +1,12 @@
-//! Running the real kubectl.
+//! Running the real kubectl and helm.
 
 use crate::process::Launch;
 use crate::stack::stack_binary;
 use std::path::Path;
 
-/// What kubectl said.
+/// What kubectl or helm said.
 #[derive(Clone, Debug)]
-pub struct KubectlOutput {
+pub struct CommandOutput {
     /// The command line, for messages.
     pub command: String,
     /// Whether it exited with 0.
@@ -17,7 +17,7 @@ pub struct KubectlOutput {
     pub stderr: String,
 }
 
-impl KubectlOutput {
+impl CommandOutput {
     /// Its standard output.
     ///
     /// # Panics
@@ -42,11 +42,17 @@ impl KubectlOutput {
 }
 
 /// Runs it with files for its input and output: a pipe could fill up while nobody reads it.
-pub(super) async fn run(data: &Path, kubeconfig: &Path, args: &[&str], stdin: Option<&str>) -> KubectlOutput {
+pub(super) async fn run(
+    program: &str,
+    data: &Path,
+    kubeconfig: &Path,
+    args: &[&str],
+    stdin: Option<&str>,
+) -> CommandOutput {
     let files = tempfile::tempdir_in(data).expect("a directory can be made");
     let path = |name: &str| files.path().join(name);
     std::fs::write(path("in"), stdin.unwrap_or_default()).expect("a file can be written");
-    let process = Launch::new(stack_binary("kubectl"), path("err"))
+    let process = Launch::new(stack_binary(program), path("err"))
         .args(args)
         .env("KUBECONFIG", kubeconfig)
         // Where it caches what it has discovered.
@@ -55,8 +61,8 @@ pub(super) async fn run(data: &Path, kubeconfig: &Path, args: &[&str], stdin: Op
         .start();
     let status = process.ended().await;
     let read = |name| std::fs::read_to_string(path(name)).unwrap_or_default();
-    KubectlOutput {
-        command: format!("kubectl {}", args.join(" ")),
+    CommandOutput {
+        command: format!("{program} {}", args.join(" ")),
         success: status.success(),
         stdout: read("out"),
         stderr: read("err"),

@@ -1,0 +1,9 @@
+module usher.test/stack/crds
+
+go 1.26.0
+
+// Read for their CustomResourceDefinitions alone; nothing of them is compiled.
+require (
+	github.com/prometheus-operator/prometheus-operator v0.85.0 // indirect
+	sigs.k8s.io/gateway-api v1.6.3 // indirect
+)
