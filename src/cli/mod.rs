@@ -1,10 +1,12 @@
 //! The command line: one file for each subcommand.
 
+mod cleanup;
 mod crd;
 mod demo;
 mod lines;
 mod object;
 mod operator;
+mod probe;
 mod process;
 mod run;
 mod simulate;
@@ -33,7 +35,9 @@ enum Command {
     Suspend(switch::Suspend),
     Resume(switch::Resume),
     Sync(switch::Sync),
+    Cleanup(cleanup::Cleanup),
     Crd(crd::Crd),
+    Probe(probe::Probe),
     Version(version::Version),
 }
 
@@ -55,7 +59,9 @@ impl Cli {
             Command::Suspend(suspend) => suspend.execute(),
             Command::Resume(resume) => resume.execute(),
             Command::Sync(sync) => sync.execute(),
+            Command::Cleanup(cleanup) => cleanup.execute(),
             Command::Crd(crd) => crd.execute(),
+            Command::Probe(probe) => probe.execute(),
             Command::Version(version) => version.execute(),
         };
         match result {

@@ -195,14 +195,23 @@ fn is_retired(entry: &Entry<Subject, PolicyStatus>, reports: &Reports) -> bool {
     report.is_some_and(|report| Arc::ptr_eq(&report.transfer, forward) && report.retired)
 }
 
-/// Replaces the finalizers of a forward, unless it has changed meanwhile.
-async fn write(client: Client, name: ObjectName, version: String, finalizers: Vec<String>) -> ObjectName {
+/// Replaces the finalizers of a forward; a conflict where it has changed since this version.
+pub(super) async fn set_finalizers(
+    client: Client,
+    name: &ObjectName,
+    version: &str,
+    finalizers: &[String],
+) -> kube::Result<()> {
     let api: Api<DynamicObject> = Api::namespaced_with(client, &name.namespace, &Kind::Forward.resource());
     let patch = json!({"metadata": {"resourceVersion": version, "finalizers": finalizers}});
     let params = PatchParams { field_manager: Some(super::MANAGER.to_owned()), ..PatchParams::default() };
-    let patched = timeout(WRITE_WITHIN, api.patch_metadata(&name.name, &params, &Patch::Merge(&patch))).await;
-    match patched {
-        Ok(Ok(_)) => {}
+    api.patch_metadata(&name.name, &params, &Patch::Merge(&patch)).await.map(drop)
+}
+
+/// The same in the background of [`tend`].
+async fn write(client: Client, name: ObjectName, version: String, finalizers: Vec<String>) -> ObjectName {
+    match timeout(WRITE_WITHIN, set_finalizers(client, &name, &version, &finalizers)).await {
+        Ok(Ok(())) => {}
         // Changed or gone meanwhile, as the watch tells.
         Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {}
         Ok(Err(error)) => tracing::warn!(forward = %name, %error, "cannot write the finalizer; trying again"),

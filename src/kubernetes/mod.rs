@@ -16,6 +16,7 @@
 //! What is known stays: a watch that fails takes nothing out of the index, and nothing is published before all initial
 //! lists are complete.
 
+pub(crate) mod cleanup;
 pub(crate) mod decoded;
 pub(crate) mod finalizer;
 pub(crate) mod hub;
