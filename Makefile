@@ -1,7 +1,8 @@
 # Everything a developer runs. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help build stack packages test up crds check bench microbench
+CRDS := crds charts/usher/files/crds
+.PHONY: help build stack packages test up crds chart check bench microbench
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,15 +27,20 @@ up: stack ## start the whole real stack on loopback, with the operator and a roo
 	cargo build --release --locked
 	cargo run --quiet --locked -p usher-testkit --bin up
 
-crds: ## write crds/ anew from the code
+crds: ## write crds/ and the chart's copy of them anew from the code
 	cargo run --quiet --locked -- crd --output-dir crds
+	cp crds/*.yaml charts/usher/files/crds/
+
+chart: ## write the README of the chart anew from its values (needs make stack)
+	target/stack/bin/helm-docs --log-level warning --chart-search-root charts
 
 check: ## formatting, lints, generated files
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@$(MAKE) --no-print-directory crds
-	git diff --exit-code -- crds || { echo "crds/ is not what the code generates: run make crds and commit" >&2; exit 1; }
-	@test -z "$$(git status --porcelain -- crds)" || { echo "crds/ has files that are not committed" >&2; exit 1; }
+	git diff --exit-code -- $(CRDS) || { echo "$(CRDS): not what the code generates: run make crds and commit" >&2; exit 1; }
+	@test -z "$$(git status --porcelain -- $(CRDS))" || { echo "$(CRDS): files that are not committed" >&2; exit 1; }
+	@diff -r $(CRDS) || { echo "a definition is there that the code does not generate: remove it" >&2; exit 1; }
 
 bench: packages stack ## measure Usher beside other ways on the real stack, and write docs/benchmarks.md (SHORT=1: only try it)
 	tests/bench/prepare
