@@ -49,7 +49,7 @@ impl Pair {
     async fn with(scene: Scene) -> Self {
         let stage = Stage::with(Scene { replicated: true, ..scene }).await;
         until_leads(&stage.operator, SOON).await;
-        let options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), stage.cluster.kubeconfig());
+        let options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), &stage.kubeconfig);
         let follower = Operator::start(replica(options.namespace(&stage.namespace), &stage.namespace)).await;
         assert!(!leads(&follower).await && leads(&stage.operator).await);
         stage.relay.set_target(&follower.http_url());

@@ -1,8 +1,8 @@
 //! What each test plays on.
 
-use std::{ops::Deref, time::Duration};
+use std::{ops::Deref, path::PathBuf, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use usher_testkit::{
     Cluster, ClusterOptions, LiveKit, LiveKitOptions, Operator, OperatorOptions, Participant, Participants,
     RecordingProxy, TokenSpec, WebhookRelay, eventually, free_port,
@@ -50,7 +50,8 @@ impl Deref for Ground {
 }
 
 /// A namespace with a LiveKitServer named `main`, its livekit-server, an operator, and a place to join from. All that
-/// goes between operator and server passes by `proxy`, all webhooks by `relay`.
+/// goes between operator and server passes by `proxy`, all webhooks by `relay`. The operator runs as the chart says: a
+/// right that the chart does not give fails the test.
 pub struct Stage {
     pub cluster: Ground,
     pub namespace: String,
@@ -58,6 +59,8 @@ pub struct Stage {
     pub proxy: RecordingProxy,
     pub relay: WebhookRelay,
     pub operator: Operator,
+    /// Whom the operator is to Kubernetes.
+    pub kubeconfig: PathBuf,
     pub participants: Participants,
 }
 
@@ -73,6 +76,22 @@ pub struct Scene {
     pub own_cluster: bool,
     /// The operator is one of two replicas.
     pub replicated: bool,
+}
+
+impl Scene {
+    /// With what the chart is installed for it: with no more rights than it needs.
+    fn values(&self, namespace: &str, port: u16) -> Value {
+        let watched: &[&str] = if self.all_namespaces { &[] } else { &[namespace] };
+        json!({
+            "crds": {"enabled": false},
+            "watchNamespaces": watched,
+            "serverNamespaces": [{"namespace": namespace, "secrets": ["livekit-keys"]}],
+            "replicaCount": if self.replicated { 2 } else { 1 },
+            "leaderElection": {"enabled": self.replicated, "leaseName": "usher"},
+            "listenAddress": "127.0.0.1",
+            "containerPorts": {"webhooks": port, "admin": free_port()},
+        })
+    }
 }
 
 impl Stage {
@@ -96,21 +115,18 @@ impl Stage {
         let relay = WebhookRelay::start();
         let port = free_port();
         relay.set_target(&format!("http://127.0.0.1:{port}"));
+        let values = scene.values(&namespace, port);
         let mut options = scene.livekit;
         options.webhook_urls.push(relay.url(&format!("/webhooks/{namespace}/main")));
         let livekit = LiveKit::start(options).await;
         let proxy = RecordingProxy::start(livekit.url());
         let interval = scene.resync_interval.unwrap_or("1h");
         cluster.apply(&livekit.manifests(&namespace, &proxy.url(), interval)).await;
-        let mut options = OperatorOptions::new(env!("CARGO_BIN_EXE_usher"), cluster.kubeconfig()).http_port(port);
-        if !scene.all_namespaces {
-            options = options.namespace(&namespace);
-        }
-        if scene.replicated {
-            options = replica(options, &namespace);
-        }
-        let operator = Operator::start(options).await;
-        let stage = Self { cluster, namespace, livekit, proxy, relay, operator, participants: Participants::start() };
+        let container = cluster.install_chart(&namespace, &namespace, &values).await.container(&cluster).await;
+        let kubeconfig = cluster.kubeconfig_for_service_account(&namespace, &container.service_account).await;
+        let operator = Operator::start_container(env!("CARGO_BIN_EXE_usher").as_ref(), &kubeconfig, &container).await;
+        let participants = Participants::start();
+        let stage = Self { cluster, namespace, livekit, proxy, relay, operator, kubeconfig, participants };
         stage.wait("livekitserver", "main", "Ready").await;
         stage
     }
