@@ -8,7 +8,7 @@ use usher_testkit::{
     Cluster, ClusterOptions, LiveKit, LiveKitOptions, Operator, Release, eventually, free_port, scratch,
 };
 
-use crate::{SOON, audit, kubelet::run_pod};
+use crate::{SOON, audit, kubelet::run_pod, stage::object};
 
 /// What hangs for longer hangs.
 const WITHOUT_HANGING: Duration = Duration::from_secs(150);
@@ -53,9 +53,7 @@ impl Stage {
             ),
             ("ParticipantMove", "admit", json!({"serverRef": server, "source": source, "destinationRoom": "y"})),
         ] {
-            let metadata = json!({"name": name, "namespace": NAMESPACE});
-            let object = json!({"apiVersion": "usher.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
-            self.cluster.apply(&object.to_string()).await;
+            self.cluster.apply(&object(kind, NAMESPACE, name, spec)).await;
         }
         self.all_ready().await;
         self.has_finalizer(true).await;

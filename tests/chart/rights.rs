@@ -2,65 +2,14 @@
 //! no right but those of its Roles. It does its whole job so, and uses every right.
 
 use serde_json::{Value, json};
-use usher_testkit::{
-    Cluster, ClusterOptions, LiveKit, LiveKitOptions, Operator, Participants, TokenSpec, WebhookRelay, eventually,
-    free_port,
+use usher_testkit::{Cluster, ClusterOptions, Participants, TokenSpec, eventually};
+
+use crate::{
+    SOON, audit,
+    stage::{Run, Stage},
 };
 
-use crate::{SOON, audit};
-
-/// The operator of a release, and a livekit-server that it governs from one namespace.
-struct Stage<'a> {
-    cluster: &'a Cluster,
-    /// Of the objects.
-    namespace: String,
-    operator: Operator,
-    livekit: LiveKit,
-}
-
-impl<'a> Stage<'a> {
-    async fn set(cluster: &'a Cluster, system: &str, watches_all: bool) -> Self {
-        let namespace = cluster.namespace("rooms").await;
-        let ports = [free_port(), free_port()];
-        let watched: &[&str] = if watches_all { &[] } else { &[&namespace] };
-        let release = cluster
-            .install_chart(
-                system,
-                "usher",
-                &json!({
-                    "crds": {"enabled": watches_all},
-                    "watchNamespaces": watched,
-                    "serverNamespaces": [
-                        {"namespace": namespace, "secrets": ["livekit-keys"], "configMaps": ["livekit-ca"]},
-                    ],
-                    "listenAddress": "127.0.0.1",
-                    "containerPorts": {"webhooks": ports[0], "admin": ports[1]},
-                }),
-            )
-            .await;
-        let relay = WebhookRelay::start();
-        relay.set_target(&format!("http://127.0.0.1:{}", ports[0]));
-        let webhook_urls = vec![relay.url(&format!("/webhooks/{namespace}/main"))];
-        let livekit = LiveKit::start(LiveKitOptions { webhook_urls, ..LiveKitOptions::default() }).await;
-        let container = release.container(cluster).await;
-        let kubeconfig = cluster.kubeconfig_for_service_account(system, &container.service_account).await;
-        let operator = Operator::start_container(env!("CARGO_BIN_EXE_usher").as_ref(), &kubeconfig, &container).await;
-        Self { cluster, namespace, operator, livekit }
-    }
-
-    async fn apply(&self, kind: &str, name: &str, spec: Value) {
-        let metadata = json!({"name": name, "namespace": self.namespace});
-        let object = json!({"apiVersion": "usher.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
-        self.cluster.apply(&object.to_string()).await;
-    }
-
-    async fn wait(&self, condition: &str, what: &str) {
-        let condition = format!("--for=condition={condition}");
-        let said =
-            self.cluster.kubectl(&["-n", &self.namespace, "wait", &condition, "--timeout=45s", what], None).await;
-        assert!(said.success, "{}\n{}", said.stderr, self.operator.log());
-    }
-
+impl Stage<'_> {
     /// Everything that the operator does: reads keys and a CA, governs, removes, tells, puts its finalizer on and off.
     async fn play(&self, access: Value) {
         let (cluster, namespace) = (self.cluster, &self.namespace);
@@ -128,14 +77,14 @@ impl<'a> Stage<'a> {
 async fn the_rights_of_the_chart_are_what_the_operator_needs_and_no_more() {
     let cluster = Cluster::start(ClusterOptions { audit: true, ..ClusterOptions::default() }).await;
     let system = cluster.namespace("usher").await;
-    let stage = Stage::set(&cluster, &system, true).await;
+    let stage = Stage::set(&cluster, &system, true, Run::Plainly).await;
     stage.play(json!({"selector": {"matchLabels": {"team": "a"}}})).await;
     audit::needs_what_it_has(&cluster, &system, "usher").await;
     drop(stage);
 
     // The same for one namespace alone, beside it.
     let system = cluster.namespace("usher").await;
-    let stage = Stage::set(&cluster, &system, false).await;
+    let stage = Stage::set(&cluster, &system, false, Run::Plainly).await;
     let own = cluster.kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name"], None).await.ok();
     let of_the_first = own.lines().filter(|name| name.contains("usher")).count();
     assert_eq!(of_the_first, 5, "the namespaced release has added something: {own}");
