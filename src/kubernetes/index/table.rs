@@ -202,7 +202,7 @@ impl<M, S: Default + DeserializeOwned> Table<M, S> {
             meaning: None,
             meant: 0,
             flaw: None,
-            verdict: Verdict::held(Reason::Progressing, "It has not been looked at yet."),
+            verdict: not_looked_at(),
             request: Request::None,
         };
         entry.take_in(&name, &object);
@@ -252,7 +252,13 @@ impl<M, S> Entry<M, S> {
                 },
             }),
         };
+        // What was true of the generation before is not true of this one, also in the moment until the next build.
+        self.verdict = self.invalid().unwrap_or_else(not_looked_at);
     }
+}
+
+fn not_looked_at() -> Verdict {
+    Verdict::held(Reason::Progressing, "It has not been looked at yet.")
 }
 
 fn list(problems: &[Problem]) -> String {

@@ -36,6 +36,25 @@ fn an_invalid_policy_says_all_that_is_wrong_and_its_last_valid_generation_stands
 }
 
 #[test]
+fn what_was_true_of_a_generation_is_not_said_of_the_next_before_the_next_build() {
+    let mut index = with_server();
+    let reason = |index: &Index| verdict(index, Kind::Policy, "livekit/a").reason();
+    let mut suspended = policy();
+    suspended["suspend"] = json!(true);
+    for (generation, spec, before, after) in [
+        (1, suspended, Some(Reason::Progressing), Some(Reason::Suspended)),
+        (2, policy(), Some(Reason::Progressing), None),
+        (3, broken_policy(), Some(Reason::Invalid), Some(Reason::Invalid)),
+        (4, policy(), Some(Reason::Progressing), None),
+    ] {
+        put::<RoomPolicy>(&mut index, "livekit/a", generation, spec);
+        assert_eq!(reason(&index), before, "{generation}");
+        index.build();
+        assert_eq!(reason(&index), after, "{generation}");
+    }
+}
+
+#[test]
 fn a_policy_that_was_never_valid_holds_back_what_comes_below_it() {
     let mut index = with_server();
     put::<RoomPolicy>(&mut index, "livekit/a", 1, policy());
