@@ -35,7 +35,7 @@ async fn overflow() {
     stage.join("main-stage", "speaker-anna", "");
     stage.join("main-stage", "bert", "");
     stage.join("overflow-1", "carl", "");
-    stage.wait_for("overflow-1", &["[speaker-anna]", "carl"]).await;
+    stage.wait_for("overflow-1", &["carl", "[speaker-anna]"]).await;
     stage.wait_for("overflow-2", &["[speaker-anna]"]).await;
     wait_permission(&stage, "overflow-1", "carl", false, true).await;
     stage.leave("main-stage", "speaker-anna");
