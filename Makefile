@@ -50,3 +50,7 @@ bench: packages stack ## measure Usher beside other ways on the real stack, and 
 
 microbench: ## measure the code alone: the planner, the way of a webhook
 	cargo bench --locked
+
+.PHONY: reference
+reference: ## write docs/reference anew from the code
+	cargo run --quiet --locked -- crd --format markdown --output-dir docs/reference

@@ -1,4 +1,4 @@
-//! docs/reference is what the code says; `make crds` writes it anew.
+//! docs/reference is what the code says; `make reference` writes it anew.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
@@ -21,7 +21,7 @@ fn the_reference_is_up_to_date() {
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     assert_eq!(expected.len(), 4);
     for (name, page) in &expected {
-        assert!(found[name] == *page, "docs/reference/{name} is not what the code says: run make crds and commit");
+        assert!(found[name] == *page, "docs/reference/{name} is not what the code says: run make reference and commit");
     }
 }
 

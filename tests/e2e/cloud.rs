@@ -120,6 +120,10 @@ impl Stage {
         .await;
     }
 
+    pub async fn wait_gone(&self, kind: &str, name: &str) {
+        self.kubectl(&["wait", "--for=delete", &format!("{kind}/{name}"), "--timeout=60s"]).await;
+    }
+
     async fn delete(&self, kind: &str, name: &str) -> Duration {
         let begun = Instant::now();
         self.kubectl(&["delete", kind, name, "--timeout=70s"]).await;

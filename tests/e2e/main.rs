@@ -8,6 +8,7 @@ mod cloud;
 mod examples;
 mod fields;
 mod forwarding;
+mod gitops;
 mod joining;
 mod killed;
 mod kubectl;
