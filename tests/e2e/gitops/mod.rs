@@ -1,4 +1,5 @@
-//! What GitOps tools make of our objects: the real controller of Flux.
+//! What GitOps tools make of our objects: the real controller of Flux, Argo CD's own Lua engine, and kstatus.
 
 mod flux;
+mod health;
 mod pipelines;
