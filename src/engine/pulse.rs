@@ -98,7 +98,7 @@ impl Pulse {
     pub(super) fn answered(&mut self, begun: Instant, now: Instant) -> Turn {
         self.strikes = 0;
         self.answered_at = Some(now);
-        if self.trouble.as_ref().is_some_and(|trouble| begun < trouble.since) {
+        if self.precedes_trouble(begun) {
             return Turn::None;
         }
         let health = std::mem::replace(&mut self.health, Health::Good);
@@ -106,6 +106,11 @@ impl Pulse {
         let turn = if matches!(health, Health::Unreachable(_)) { Turn::Back } else { Turn::Up };
         self.before = Some((health, trouble.pause, now));
         turn
+    }
+
+    /// Whether what was asked at `begun` was under way when the trouble began that the server is in.
+    fn precedes_trouble(&self, begun: Instant) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| begun <= trouble.since)
     }
 
     /// Takes in that a webhook came: a server that speaks is worth a question.
@@ -127,6 +132,8 @@ impl Pulse {
             Class::Transient { retry_after } if error.status() == Some(429) => {
                 self.suspend(Health::RateLimited(message()), LIMITED, retry_after, now)
             }
+            // What was under way when the trouble began says no more of it, and ends no pause that was asked for.
+            Class::Transient { .. } if is_about_server(error) && self.precedes_trouble(begun) => Turn::None,
             Class::Transient { retry_after } if is_about_server(error) => {
                 self.strikes += 1;
                 if self.strikes >= STRIKES || self.trouble.is_some() || has_waited(error) {
@@ -152,9 +159,13 @@ impl Pulse {
         now: Instant,
     ) -> Turn {
         let alike = discriminant(&self.health) == discriminant(&health);
-        let (since, pause) = match &self.trouble {
-            // Requests that were under way together fail together: one pause for all of them.
-            Some(trouble) if alike && trouble.probe_at > now => return Turn::None,
+        let (since, pause) = match &mut self.trouble {
+            // Requests that were under way together fail together: one pause for all of them, the longest that is asked
+            // for.
+            Some(trouble) if alike && trouble.probe_at > now => {
+                trouble.probe_at = trouble.probe_at.max(now + asked.unwrap_or_default());
+                return Turn::None;
+            }
             Some(trouble) if alike => (trouble.since, trouble.pause * 2),
             Some(trouble) => (trouble.since, first),
             None => {
@@ -243,6 +254,20 @@ mod tests {
         assert_eq!(pause(&pulse, now), LIMITED.0);
         // Who wanted fewer requests has forgotten nothing.
         assert_eq!(pulse.answered(now + LIMITED.0, now + LIMITED.0), Turn::Up);
+    }
+
+    #[test]
+    fn failures_of_what_was_under_way_do_not_shorten_the_pause_that_is_asked_for() {
+        let limit = |seconds| Error::Status { status: 429, retry_after: Some(Duration::from_secs(seconds)) };
+        let (mut pulse, now) = (Pulse::default(), Instant::now());
+        assert_eq!(pulse.failed(&limit(5), now, now), Turn::Down);
+        assert_eq!(pulse.failed(&CONNECT, now, now), Turn::None);
+        assert_eq!(pulse.failed(&Error::Timeout(Duration::from_secs(5)), now, now), Turn::None);
+        assert_eq!(pulse.answered(now, now), Turn::None, "asked in the same moment as what was limited");
+        assert_eq!(pause(&pulse, now), Duration::from_secs(5));
+        assert_eq!(pulse.failed(&limit(8), now, now), Turn::None);
+        assert_eq!(pulse.failed(&limit(3), now, now), Turn::None);
+        assert_eq!(pause(&pulse, now), Duration::from_secs(8));
     }
 
     #[test]
