@@ -340,3 +340,19 @@ async fn who_was_listed_while_joining_is_acted_upon_when_the_webhook_comes() {
         assert_eq!(stage.livekit.said(), [""; 0], "the same webhook again changes nothing");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_sessions_that_began_in_the_same_moment_none_is_taken_for_the_last() {
+    let stage = Stage::with(QUIET).await;
+    let first = guest("anna");
+    let mut second = guest("anna");
+    second.permission = Permission::default();
+    stage.livekit.add("hall", second.clone());
+    stage.hear_joined("hall", &second);
+    stage.rest().await;
+    // The webhook of the first comes late: what it may do is not what the second is to get.
+    stage.hear_joined("hall", &first);
+    stage.rest().await;
+    assert_eq!(stage.livekit.said(), ["list hall", "get hall/anna"]);
+    assert_eq!(stage.livekit.see("hall", "anna").permission, Permission::default());
+}

@@ -104,7 +104,7 @@ impl<S: RoomService> Worker<S> {
         created_at: Timestamp,
         received: Instant,
     ) {
-        let is_base = whole && self.is_prompt(created_at);
+        let is_prompt = self.is_prompt(created_at);
         let Some(room) = self.rooms.get_mut(name) else { return };
         let known = room.records.get_mut(participant.identity.as_str());
         if let Some(record) = known.filter(|record| record.participant.sid == participant.sid) {
@@ -119,7 +119,10 @@ impl<S: RoomService> Worker<S> {
         if !room.is_news(&participant.identity, &participant.sid, Some(participant.joined_at)) {
             return;
         }
-        if !is_base {
+        // Of two sessions that began in the same moment nobody knows which is the last.
+        let is_last = (room.records.get(participant.identity.as_str()))
+            .is_none_or(|known| known.participant.joined_at < participant.joined_at);
+        if !(whole && is_prompt && is_last) {
             let identity = participant.identity.as_str().into();
             return self.meet(name, identity, participant.sid, None, received);
         }
