@@ -293,3 +293,12 @@ async fn many_are_checked_by_a_listing_and_not_one_by_one() {
     // Each is looked at once after it has come.
     assert!(count(&said, "get") <= 210, "{}", count(&said, "get"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_in_which_nobody_is_is_no_room_in_session() {
+    let livekit = cloud("stage", [guest("anna")]);
+    livekit.fail("forward", 100, unavailable());
+    let mut stage = Stage::bringing(livekit, [forward("f", TO_ONE)]).await;
+    let report = stage.report(|report| report.participants == 1).await;
+    assert_eq!(report.rooms, 1);
+}

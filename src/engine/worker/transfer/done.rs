@@ -80,9 +80,7 @@ impl<S: RoomService> Worker<S> {
 
     fn checked(&mut self, key: &Key, to: &Arc<str>, ticket: Ticket, result: Result<Answer, Trouble>, begun: Instant) {
         let now = Instant::now();
-        let destination = self.govern(to);
-        let passage = self.transfers.passages.entry(key.at(to));
-        let passage = passage.or_default();
+        let passage = self.transfers.passages.entry(key.at(to)).or_default();
         if passage.busy.take_if(|awaited| *awaited == ticket).is_none() {
             return;
         }
@@ -90,9 +88,9 @@ impl<S: RoomService> Worker<S> {
             Ok(Answer::Participant(participant)) => {
                 passage.clear = participant.forwarded.then_some(begun);
                 passage.failure = None;
-                if let Some(room) = destination.and_then(|name| self.rooms.get_mut(&name)) {
+                let name = self.room_in_session(to);
+                if let Some((name, room)) = name.and_then(|name| self.rooms.get_mut(&name).map(|room| (name, room))) {
                     room.observed(*participant, begun, now);
-                    let name = Arc::clone(&room.name);
                     self.report.touch(&name);
                     self.look_at(Key { room: name, identity: Arc::clone(&key.identity) }, Urgency::Change);
                 }
@@ -139,6 +137,16 @@ impl<S: RoomService> Worker<S> {
         self.arrived_at(key, to, ticket, result);
     }
 
+    /// A destination in which somebody is. Who else is there is asked, where nobody has asked yet.
+    fn room_in_session(&mut self, to: &Arc<str>) -> Option<Arc<str>> {
+        let name = self.govern(to)?;
+        let is_new = self.rooms.get(&name).is_some_and(|room| room.listed.is_none());
+        if is_new && self.role.leads() {
+            self.list_room_soon(&name, Urgency::Change);
+        }
+        Some(name)
+    }
+
     /// Takes in whether somebody has come to a destination, of which no webhook need tell.
     fn arrived_at(&mut self, key: &Key, to: &Arc<str>, ticket: Ticket, result: Result<Answer, Trouble>) -> bool {
         let now = Instant::now();
@@ -149,11 +157,7 @@ impl<S: RoomService> Worker<S> {
             Ok(_) => {
                 passage.failure = None;
                 passage.made = Some(now);
-                if let Some(name) = self.govern(to) {
-                    let is_new = self.rooms.get(&name).is_some_and(|room| room.listed.is_none());
-                    if is_new && self.role.leads() {
-                        self.list_room_soon(&name, Urgency::Change);
-                    }
+                if let Some(name) = self.room_in_session(to) {
                     self.meet(&name, Arc::clone(&key.identity), String::new(), None, now);
                 }
                 true
