@@ -302,3 +302,16 @@ async fn a_destination_in_which_nobody_is_is_no_room_in_session() {
     let report = stage.report(|report| report.participants == 1).await;
     assert_eq!(report.rooms, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_lacks_the_source_ends_no_copy_for_another_of_its_identity() {
+    let both = SPEAKERS.replace("[{exact: stage}]", "[{exact: stage}, {exact: side}]");
+    let livekit = cloud("stage", [speaker("anna"), guest("bert")]);
+    livekit.add("side", guest("anna"));
+    let stage = Stage::bringing(livekit, [forward("f", &both)]).await;
+    assert_eq!(stage.livekit.who("overflow-1"), ["[anna]"]);
+    stage.livekit.calls();
+    stage.livekit.fault("list stage", 1, Fault::Shows(Box::new(stage.livekit.see("stage", "bert"))));
+    stage.pass_secs(60).await;
+    assert_eq!(count(&stage.livekit.said(), "remove"), 0);
+}

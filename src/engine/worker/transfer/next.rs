@@ -205,13 +205,11 @@ impl<S: RoomService> Worker<S> {
         retired_by(name, ways, &sources, self.clock.now()).cloned()
     }
 
-    /// Everybody of an identity who may be the source of its copy in a room.
+    /// Everybody of an identity who may be the source of its copy in a room. Also whom the last listing lacked: it may
+    /// be wrong.
     fn sources_of(&self, name: &str, identity: &str) -> Vec<Key> {
-        let there = self.exits_to(name).filter_map(|room| Some((room, room.records.get_key_value(identity)?)));
-        there
-            .filter(|(_, (_, record))| record.missed == 0)
-            .map(|(room, (identity, _))| Key { room: Arc::clone(&room.name), identity: Arc::clone(identity) })
-            .collect()
+        let there = self.exits_to(name).filter_map(|room| Some((room, room.records.get_key_value(identity)?.0)));
+        there.map(|(room, identity)| Key { room: Arc::clone(&room.name), identity: Arc::clone(identity) }).collect()
     }
 
     /// Whether every room in session is known from which copies in a room may come, so that one that nobody seems to
