@@ -315,3 +315,21 @@ async fn a_listing_that_lacks_the_source_ends_no_copy_for_another_of_its_identit
     stage.pass_secs(60).await;
     assert_eq!(count(&stage.livekit.said(), "remove"), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_a_copy_that_failed_does_not_stand_in_the_way_of_the_next_one() {
+    let stage = Stage::bringing(cloud("stage", []), [forward("f", TO_ONE)]).await;
+    stage.livekit.fault("forward", 1, Fault::Slow(Duration::from_millis(500)));
+    stage.livekit.add("stage", guest("anna"));
+    stage.hear_joined("stage", &stage.livekit.see("stage", "anna"));
+    stage.pass(Duration::from_millis(100)).await;
+    // The copy is heard of before the forward is answered, and cannot be looked at then.
+    let copy = stage.livekit.see("overflow-1", "anna");
+    stage.hear_joined("overflow-1", &copy);
+    stage.livekit.fail("get overflow-1", 1, unavailable());
+    stage.pass_secs(2).await;
+    stage.livekit.take("overflow-1", "anna");
+    stage.hear_left("overflow-1", &copy);
+    stage.pass_secs(90).await;
+    assert_eq!(stage.livekit.who("overflow-1"), ["[anna]"]);
+}

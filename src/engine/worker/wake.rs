@@ -78,11 +78,13 @@ impl<S: RoomService> Worker<S> {
         match timer {
             Timer::Retry(key) => {
                 let Some(room) = self.rooms.get_mut(&key.room) else { return };
+                // There may be both: another session is known than the one that is to be met.
+                if room.strangers.contains_key(&key.identity) {
+                    self.queue.push(Urgency::Change, Work::Meet(key.clone()));
+                }
                 if let Some(record) = room.records.get_mut(&key.identity) {
                     record.retry = None;
-                    self.look_at(key.clone(), Urgency::Change);
-                } else {
-                    self.queue.push(Urgency::Change, Work::Meet(key));
+                    self.look_at(key, Urgency::Change);
                 }
             }
             Timer::Room(room) => self.list_room_soon(&room, Urgency::Resync),
