@@ -1,7 +1,7 @@
 //! What is known of a room, and how new knowledge replaces old.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -33,9 +33,9 @@ pub(super) struct Room {
     /// The forwards and moves that concern it.
     pub(super) ways: Option<Arc<Ways>>,
     /// Who is in it, by identity.
-    pub(super) records: HashMap<Arc<str>, Record>,
+    pub(super) records: BTreeMap<Arc<str>, Record>,
     /// Sessions that a webhook told of and that are still to be asked for, by identity.
-    pub(super) strangers: HashMap<Arc<str>, Stranger>,
+    pub(super) strangers: BTreeMap<Arc<str>, Stranger>,
     departed: Departed,
     /// When the last successful listing began.
     pub(super) listed: Option<Instant>,
@@ -133,8 +133,8 @@ impl Room {
             name,
             line,
             ways: None,
-            records: HashMap::new(),
-            strangers: HashMap::new(),
+            records: BTreeMap::new(),
+            strangers: BTreeMap::new(),
             departed: Departed::default(),
             listed: None,
             showed_somebody: None,

@@ -16,7 +16,7 @@ mod view;
 mod wake;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -85,7 +85,8 @@ pub(super) struct Worker<S> {
     /// When a follower next looks for what may be forgotten; any other timer is void.
     sweep_at: Instant,
     clock: Clock,
-    rooms: HashMap<Arc<str>, Room>,
+    /// In order, like all that is gone through here: the same events then lead to the same requests.
+    rooms: BTreeMap<Arc<str>, Room>,
     /// When somebody was last removed, or was to be; of the last seconds only. Not with the room, which may be forgotten
     /// and found again within the second.
     removed: HashMap<Key, Timestamp>,
@@ -208,7 +209,7 @@ impl<S: RoomService> Worker<S> {
             rest_until: None,
             sweep_at: now,
             clock,
-            rooms: HashMap::new(),
+            rooms: BTreeMap::new(),
             removed: HashMap::new(),
             queue: Queue::default(),
             pulse: Pulse::default(),

@@ -1,7 +1,7 @@
 //! What the worker says of its work.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -32,7 +32,7 @@ const TOLD: u32 = 3;
 /// What of the report is up to date, and what is known of each policy's progress.
 pub(super) struct Ledger {
     /// Rooms whose account is out of date.
-    touched: HashSet<Arc<str>>,
+    touched: BTreeSet<Arc<str>>,
     accounts: HashMap<Arc<str>, Account>,
     arrivals: HashMap<ObjectName, Arrival>,
     due: bool,
@@ -62,7 +62,7 @@ struct Arrival {
 impl Ledger {
     pub(super) fn new<S>(view: &ServerView<S>, now: Instant) -> Self {
         let mut ledger = Self {
-            touched: HashSet::new(),
+            touched: BTreeSet::new(),
             accounts: HashMap::new(),
             arrivals: HashMap::new(),
             due: false,
@@ -97,7 +97,7 @@ impl Ledger {
 impl Arrival {
     /// Takes note of whether everything that the policy wanted when it came has been done or has failed. What comes
     /// up later in rooms where participants come and go has no end, and does not count.
-    fn settle(&mut self, rooms: &HashMap<Arc<str>, Room>, listed: Option<Instant>, now: Instant) {
+    fn settle(&mut self, rooms: &BTreeMap<Arc<str>, Room>, listed: Option<Instant>, now: Instant) {
         if self.settled || listed.is_none_or(|listed| listed < self.at) {
             return;
         }
@@ -130,8 +130,7 @@ impl<S: RoomService> Worker<S> {
 
     /// Reports, if there is anything to say.
     pub(super) fn report(&mut self) {
-        // By the clock of the machine: what it takes is real also where a test stops time.
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         self.report.due = false;
         if !self.role.leads() {
             return self.report.touched.clear();
