@@ -40,7 +40,7 @@ pub use direct::Direct;
 pub use faults::{Effect, Fault, WebhookFaults};
 pub use model::{Change, Join, JoinError, Missing, Publication};
 pub use options::{Cloud, Edition, Limits, Options};
-pub use perform::Performed;
+pub use perform::{Performed, Served};
 pub use running::Running;
 pub use scenario::{FaultFile, RoleFile, Scenario, ScenarioError, ScriptFile, Spans, WebhookFaultsFile};
 pub use script::{Habits, Play, Role, Script};
@@ -71,6 +71,7 @@ struct Shared {
     model: Mutex<Model>,
     faults: Mutex<(Faults, fastrand::Rng)>,
     outlet: Outlet,
+    audience: perform::Audience,
 }
 
 impl fmt::Debug for Simulator {
@@ -100,6 +101,7 @@ impl Simulator {
             model: Mutex::new(model),
             faults: Mutex::new((Faults::default(), fastrand::Rng::with_seed(options.seed))),
             outlet: Outlet::new(deliveries, options.seed),
+            audience: perform::Audience::default(),
             options,
         };
         Self { shared: Arc::new(shared) }

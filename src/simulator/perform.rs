@@ -1,9 +1,14 @@
 //! Calls of the RoomService, with what goes wrong on the way.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Simulator,
+    Method, Simulator,
     faults::{Effect, Plight},
     service::{self, Answer, Call, Caller, Outcome, Refusal},
 };
@@ -24,7 +29,54 @@ pub enum Performed {
     Cut,
 }
 
+/// A call that was performed, without what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// When it was answered, or was to be.
+    pub at: Instant,
+    /// Its method.
+    pub method: Method,
+    /// The room it is about.
+    pub room: Option<String>,
+    /// The participant it is about.
+    pub identity: Option<String>,
+    /// Whether it was done as asked, and answered.
+    pub done: bool,
+}
+
+/// Who is told of calls.
+#[derive(Debug, Default)]
+pub(super) struct Audience(Mutex<Vec<mpsc::Sender<Served>>>);
+
+impl Audience {
+    fn listeners(&self) -> MutexGuard<'_, Vec<mpsc::Sender<Served>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be told of a call, if anybody listens.
+    fn note(&self, call: &Call) -> Option<Served> {
+        if self.listeners().is_empty() {
+            return None;
+        }
+        let (room, identity) = (call.room().map(ToOwned::to_owned), call.identity().map(ToOwned::to_owned));
+        Some(Served { at: Instant::now(), method: call.method(), room, identity, done: false })
+    }
+
+    fn tell(&self, served: &Served) {
+        self.listeners()
+            .retain(|listener| !matches!(listener.try_send(served.clone()), Err(mpsc::error::TrySendError::Closed(_))));
+    }
+}
+
 impl Simulator {
+    /// The calls from now on, of which as many wait as `depth` says; further ones are not told.
+    #[must_use]
+    pub fn calls(&self, depth: usize) -> mpsc::Receiver<Served> {
+        let (sender, receiver) = mpsc::channel(depth.max(1));
+        self.shared.audience.listeners().push(sender);
+        receiver
+    }
+
     /// Performs a call of the RoomService. `timeout` is what the caller's `X-Twirp-Timeout-Ms` says.
     pub async fn perform(&self, caller: &Caller, call: Call, timeout: Option<Duration>) -> Performed {
         let Plight { before, after, effect } = {
@@ -33,6 +85,7 @@ impl Simulator {
             faults.plight(&call, chance)
         };
         pause(before).await;
+        let served = self.shared.audience.note(&call);
         let listing = match &call {
             Call::ListRooms(_) => Some(None),
             Call::ListParticipants(request) => Some(Some(request.room.clone())),
@@ -54,6 +107,10 @@ impl Simulator {
             }
             _ => Performed::Answered(self.answer(caller, call, timeout).await),
         };
+        if let Some(served) = served {
+            let done = matches!(performed, Performed::Answered(Ok(_)));
+            self.shared.audience.tell(&Served { at: Instant::now(), done, ..served });
+        }
         pause(after).await;
         performed
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use livekit_protocol::{ParticipantPermission, TrackSource, participant_info::State};
 use usher::{
     livekit::{Calls, Class, Feature, ParticipantUpdate},
-    simulator::{Join, Publication, Running},
+    simulator::{Join, Method, Publication, Running, Served},
 };
 
 use crate::support::{client, options};
@@ -76,4 +76,26 @@ async fn an_empty_room_ends() {
     simulator.leave("room", "bob", livekit_protocol::DisconnectReason::ClientInitiated).unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(21)).await;
     assert_eq!(simulator.counts(), (0, 0));
+}
+
+#[tokio::test]
+async fn whoever_listens_is_told_of_calls() {
+    let server = Running::start(options()).await.unwrap();
+    let (simulator, client) = (server.simulator(), client(&server));
+    simulator.join(Join::new("room", "ann")).unwrap();
+    let mut calls = simulator.calls(8);
+    client.list_rooms(vec![]).await.unwrap();
+    client.update_participant("room", "ann", ParticipantUpdate::default()).await.unwrap();
+    client.remove_participant("room", "zoe", None).await.unwrap_err();
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let Served { method, room, identity, done, .. } = calls.recv().await.unwrap();
+        told.push((method, room.unwrap_or_default(), identity.unwrap_or_default(), done));
+    }
+    let expected = [
+        (Method::ListRooms, "", "", true),
+        (Method::UpdateParticipant, "room", "ann", true),
+        (Method::RemoveParticipant, "room", "zoe", false),
+    ];
+    assert_eq!(told, expected.map(|(method, room, identity, done)| (method, room.into(), identity.into(), done)));
 }

@@ -132,6 +132,20 @@ impl Call {
             Self::PerformRpc(call) => &call.room,
         })
     }
+
+    /// Whom it is about, if it is about one participant.
+    #[must_use]
+    pub fn identity(&self) -> Option<&str> {
+        Some(match self {
+            Self::GetParticipant(call) | Self::RemoveParticipant(call) => &call.identity,
+            Self::MutePublishedTrack(call) => &call.identity,
+            Self::UpdateParticipant(call) => &call.identity,
+            Self::UpdateSubscriptions(call) => &call.identity,
+            Self::ForwardParticipant(call) => &call.identity,
+            Self::MoveParticipant(call) => &call.identity,
+            _ => return None,
+        })
+    }
 }
 
 /// An answer.
