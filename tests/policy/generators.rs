@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::vec, option::weighted, prelude::*, sample::select};
 use serde_json::{Value as Json, json};
 use usher::{
-    api::{Kind, RoomPolicySpec, Source, State},
+    api::{Kind, Source, State},
     policy::{
         Action, CORRECTIONS, Decision, Field, Flag, Media, Member, ObjectName, Participant, Permission, Policy,
         PolicySet, Reach, RuleName, Session, Sources, Track, Unknown, Update, Value,
@@ -13,21 +13,9 @@ use usher::{
 
 use crate::{
     livekit_model,
+    reference::{Declared, HOME},
     support::{Given, Hall, at, granted, noon, spec_from},
 };
-
-/// A policy before it is compiled.
-#[derive(Clone, Debug)]
-pub struct Declared {
-    pub namespace: &'static str,
-    pub name: String,
-    /// What `access` grants: globs of rooms, and `maxPriority`.
-    pub grants: Vec<(&'static str, i32)>,
-    pub spec: RoomPolicySpec,
-}
-
-/// The server's own namespace.
-pub const HOME: &str = "m";
 
 impl Declared {
     pub fn member(&self) -> Member {

@@ -62,21 +62,6 @@ fn withdraws(plan: &Plan) -> bool {
     plan.actions.iter().any(|action| matches!(action, Action::Update(update) if !update.withdraws.is_empty()))
 }
 
-fn wanted_sources(decided: &Decided) -> Publishing {
-    match decided.wanted.as_str() {
-        "nothing" => Publishing::Nothing,
-        "everything" => Publishing::Everything,
-        list => {
-            let sources = usher::policy::ALL_SOURCES.into_iter();
-            // "ScreenShare" is the beginning of another name.
-            let names: BTreeSet<_> = list.trim_matches(['[', ']']).split(", ").collect();
-            Publishing::Only(
-                sources.filter(|source| names.contains(format!("{source:?}").as_str())).collect::<Sources>(),
-            )
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(config())]
 
@@ -84,12 +69,12 @@ proptest! {
     fn the_reference_agrees_on_every_field_and_its_winner(world in world(Selects::OnAnything)) {
         let World { policies, participant, now } = &world;
         let hall = world.hall();
-        let expected = reference::decide(policies, None, participant, *now);
+        let expected = reference::decide("hall", policies, None, participant, *now);
         prop_assert_eq!(decisions(&hall.line.enforced, participant, *now), expected);
         for audited in &hall.line.audited {
             let name = &audited.members[audited.subject].policy.name;
             let subject = policies.iter().find(|policy| *policy.namespace == *name.namespace && *policy.name == *name.name);
-            let expected = reference::decide(policies, subject, participant, *now);
+            let expected = reference::decide("hall", policies, subject, participant, *now);
             prop_assert_eq!(decisions(&audited.members, participant, *now), expected);
         }
     }
@@ -98,7 +83,7 @@ proptest! {
     fn what_is_planned_is_what_the_reference_finds_different(world in world(Selects::OnAnything)) {
         let World { policies, participant, now } = &world;
         let plan = world.hall().plan_given(participant, &at_moment(*now));
-        let expected = reference::decide(policies, None, participant, *now);
+        let expected = reference::decide("hall", policies, None, participant, *now);
         for decision in plan.actions.iter().flat_map(|action| action.why()).chain(plan.open.iter().map(|open| &open.decision)) {
             let decided = &expected[&decision.field.to_string()];
             prop_assert_eq!(&decision.wanted.to_string(), &decided.wanted);
@@ -127,10 +112,10 @@ proptest! {
             next = hall.plan_given(&participant, &given);
         }
         prop_assert_eq!(next.actions, []);
-        let decided = reference::decide(&world.policies, None, &participant, world.now);
+        let decided = reference::decide("hall", &world.policies, None, &participant, world.now);
         for (field, decided) in decided {
             let is = match field.as_str() {
-                "permission.canPublish" => participant.permission.publishing() == wanted_sources(&decided),
+                "permission.canPublish" => participant.permission.publishing() == decided.publishing(),
                 "name" => participant.name == decided.wanted,
                 "metadata" => participant.metadata == decided.wanted,
                 field if field.starts_with("attributes.") => {
@@ -154,7 +139,7 @@ proptest! {
         let mut after = before.clone();
         let plan = world.hall().plan_given(before, &given);
         let stays = carry_out(&plan, &mut after, &mut given);
-        let decided = reference::decide(&world.policies, None, before, world.now);
+        let decided = reference::decide("hall", &world.policies, None, before, world.now);
         let named = |field: &str| decided.contains_key(field);
         prop_assert!(stays || decided["remove"].wanted == "removed");
         prop_assert!(named("name") || before.name == after.name);
@@ -218,7 +203,7 @@ proptest! {
     #[test]
     fn nobody_is_removed_whom_no_remove_rule_matches(world in world(Selects::OnAnything), given in given()) {
         let plan = world.hall().plan_given(&world.participant, &given);
-        let decided = reference::decide(&world.policies, None, &world.participant, given.now);
+        let decided = reference::decide("hall", &world.policies, None, &world.participant, given.now);
         let removed = decided.get("remove").is_some_and(|decided| decided.wanted == "removed");
         let removes = plan.actions.iter().any(|action| matches!(action, Action::Remove { .. }));
         let waits = given.removed_at.is_some_and(|at| given.now.duration_since(at) < SignedDuration::from_secs(1));
@@ -258,16 +243,16 @@ proptest! {
         given.now = world.now;
         let mut after = world.participant.clone();
         let plan = world.hall().plan_given(&after, &given);
-        let decided = reference::decide(&world.policies, None, &after, world.now);
+        let decided = reference::decide("hall", &world.policies, None, &after, world.now);
         if decided.get("remove").is_some_and(|decided| decided.wanted == "removed") {
             return Ok(());
         }
         prop_assert!(carry_out(&plan, &mut after, &mut given));
         for (field, decided) in &decided {
             if field == "permission.canPublish" {
-                prop_assert!(after.permission.publishing().within(wanted_sources(decided)));
+                prop_assert!(after.permission.publishing().within(decided.publishing()));
                 for track in &after.tracks {
-                    let wanted = wanted_sources(decided);
+                    let wanted = decided.publishing();
                     let belongs = !matches!(wanted, Publishing::Only(_)) || track.source().is_none_or(|source| wanted.allows(Sources::of(source)));
                     prop_assert!(belongs, "{:?} is not unpublished", track);
                 }
@@ -340,9 +325,9 @@ proptest! {
                 }
             }
         }
-        for (field, decided) in reference::decide(&world.policies, None, &participant, world.now) {
+        for (field, decided) in reference::decide("hall", &world.policies, None, &participant, world.now) {
             if field == "permission.canPublish" {
-                prop_assert_eq!(participant.permission.publishing(), wanted_sources(&decided));
+                prop_assert_eq!(participant.permission.publishing(), decided.publishing());
             } else if let Some(flag) = Flag::ALL.into_iter().find(|flag| field == format!("permission.{}", flag.name())) {
                 prop_assert_eq!(flag.of(&participant.permission).to_string(), decided.wanted);
             } else if field == "metadata" && bad != 1 {

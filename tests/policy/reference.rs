@@ -1,14 +1,25 @@
 //! The page on RoomPolicy, done slowly and obviously: no index, no compiled pattern, a map of strings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use usher::{
-    api::{Include, Kind, Match, Mode, PolicyRule, Repeat, Source, State, StringMatch},
-    policy::{Media, Participant},
+    api::{Include, Kind, Match, Mode, PolicyRule, Repeat, RoomPolicySpec, Source, State, StringMatch},
+    policy::{ALL_SOURCES, Media, Participant, Publishing},
 };
 
-use crate::generators::{Declared, HOME};
+/// A policy before it is compiled.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    pub namespace: &'static str,
+    pub name: String,
+    /// What `access` grants: globs of rooms, and `maxPriority`.
+    pub grants: Vec<(&'static str, i32)>,
+    pub spec: RoomPolicySpec,
+}
+
+/// The server's own namespace.
+pub const HOME: &str = "m";
 
 /// What a field shall be, which rule says so, and whom it shadows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +29,26 @@ pub struct Decided {
     pub over: Vec<String>,
 }
 
-/// Who decides what about a participant of the room `hall`: in the line of all enforced policies, or of these and an
-/// audited one.
+impl Decided {
+    /// What may be published, where that is what is decided.
+    pub fn publishing(&self) -> Publishing {
+        match self.wanted.as_str() {
+            "nothing" => Publishing::Nothing,
+            "everything" => Publishing::Everything,
+            list => {
+                // "ScreenShare" is the beginning of another name.
+                let names: BTreeSet<_> = list.trim_matches(['[', ']']).split(", ").collect();
+                let named = ALL_SOURCES.into_iter().filter(|source| names.contains(format!("{source:?}").as_str()));
+                Publishing::Only(named.collect())
+            }
+        }
+    }
+}
+
+/// Who decides what about a participant of a room: in the line of all enforced policies, or of these and an audited
+/// one.
 pub fn decide(
+    room: &str,
     policies: &[Declared],
     audited: Option<&Declared>,
     participant: &Participant,
@@ -33,7 +61,7 @@ pub fn decide(
         if policy.spec.suspend || (policy.spec.mode == Mode::Audit && !is_audited) {
             continue;
         }
-        let Some(priority) = priority_in_hall(policy) else { continue };
+        let Some(priority) = priority_in(room, policy) else { continue };
         for (number, rule) in policy.spec.rules.iter().enumerate() {
             let place = (-priority, policy.namespace != HOME, policy.namespace, policy.name.clone(), number);
             line.push((place, format!("{}/{}/{}", policy.namespace, policy.name, rule.name), rule));
@@ -55,21 +83,15 @@ pub fn decide(
     decided
 }
 
-/// Whether any rule of a policy is about a participant of the hall.
-pub fn has_a_rule_for(policy: &Declared, participant: &Participant, now: Timestamp) -> bool {
-    let speaks = !policy.spec.suspend && priority_in_hall(policy).is_some();
-    speaks && policy.spec.rules.iter().any(|rule| exists(rule, now) && is_about(rule, participant, now))
-}
-
 /// The priority that counts; `None` where the policy does not speak.
-fn priority_in_hall(policy: &Declared) -> Option<i32> {
-    if !any_matches(&policy.spec.rooms, "hall") {
+pub fn priority_in(room: &str, policy: &Declared) -> Option<i32> {
+    if !any_matches(&policy.spec.rooms, room) {
         return None;
     }
     if policy.namespace == HOME {
         return Some(policy.spec.priority);
     }
-    let limits = policy.grants.iter().filter(|(glob, _)| glob_matches(glob, "hall")).map(|(_, limit)| *limit);
+    let limits = policy.grants.iter().filter(|(glob, _)| glob_matches(glob, room)).map(|(_, limit)| *limit);
     limits.max().map(|limit| policy.spec.priority.min(limit))
 }
 
@@ -80,7 +102,7 @@ pub fn exists(rule: &PolicyRule, now: Timestamp) -> bool {
     from.is_none_or(|from| now >= from) && until.is_none_or(|until| now < until)
 }
 
-fn is_about(rule: &PolicyRule, participant: &Participant, now: Timestamp) -> bool {
+pub fn is_about(rule: &PolicyRule, participant: &Participant, now: Timestamp) -> bool {
     let everybody = Match::default();
     let matching = rule.match_.as_ref().unwrap_or(&everybody);
     let may_write = participant.permission.can_update_metadata && rule.trust_self_updates != Some(true);
@@ -226,7 +248,7 @@ pub fn mutes_always(policies: &[Declared], name: &str) -> bool {
     })
 }
 
-fn any_matches(patterns: &[StringMatch], text: &str) -> bool {
+pub fn any_matches(patterns: &[StringMatch], text: &str) -> bool {
     patterns.iter().any(|pattern| match pattern {
         StringMatch::Exact(exact) => text == exact,
         StringMatch::Prefix(prefix) => text.starts_with(prefix.as_str()),

@@ -10,9 +10,9 @@ use usher::{
 };
 
 use crate::{
-    generators::{Declared, Selects, participant, world},
+    generators::{Selects, participant, world},
     properties::{at_moment, config},
-    reference,
+    reference::{self, Declared},
     support::Hall,
 };
 
@@ -59,8 +59,8 @@ proptest! {
             let (mut matched, mut decides, mut not_as_declared) = (0, false, 0);
             let mut samples = BTreeSet::new();
             for one in &everybody {
-                matched += u32::from(reference::has_a_rule_for(policy, one, world.now));
-                let decided = reference::decide(&world.policies, audited, one, world.now);
+                matched += u32::from(has_a_rule_for(policy, one, world.now));
+                let decided = reference::decide("hall", &world.policies, audited, one, world.now);
                 decides |= decided.values().any(|decided| decided.by.starts_with(&name));
                 // Each alone has room for all of its samples.
                 let alone = self::tally("hall", &hall, std::slice::from_ref(one), world.now);
@@ -95,4 +95,11 @@ fn merge(
         all.entry(name).or_default().merge(tally);
     }
     all
+}
+
+/// Whether any rule of a policy is about a participant of the hall.
+fn has_a_rule_for(policy: &Declared, participant: &Participant, now: Timestamp) -> bool {
+    let speaks = !policy.spec.suspend && reference::priority_in("hall", policy).is_some();
+    let is_about = |rule| reference::exists(rule, now) && reference::is_about(rule, participant, now);
+    speaks && policy.spec.rules.iter().any(is_about)
 }
