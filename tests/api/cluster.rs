@@ -10,6 +10,9 @@ use tokio::sync::OnceCell;
 use usher::api;
 use usher_testkit::Cluster;
 
+/// A namespace in which no test leaves an object.
+pub(crate) const EMPTY: &str = "empty";
+
 /// Makes the namespaces of the manifests once.
 static PREPARED: OnceCell<()> = OnceCell::const_new();
 
@@ -22,7 +25,7 @@ pub(crate) async fn client() -> Client {
 
 async fn prepare(client: Client) {
     let apply = PatchParams::apply("tests").force();
-    for name in ["livekit", "events"] {
+    for name in ["livekit", "events", EMPTY] {
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
         Api::<Namespace>::all(client.clone()).patch(name, &apply, &Patch::Apply(&namespace)).await.unwrap();
     }

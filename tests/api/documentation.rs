@@ -63,11 +63,11 @@ async fn refused(client: &Client, manifest: &Value) -> Option<String> {
     let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
     let api: Api<DynamicObject> = match text("kind") {
         "Namespace" => Api::all_with(client.clone(), &resource),
-        _ => Api::namespaced_with(client.clone(), "livekit", &resource),
+        _ => Api::namespaced_with(client.clone(), cluster::EMPTY, &resource),
     };
     let mut manifest = manifest.clone();
     if let Some(namespace) = manifest.pointer_mut("/metadata/namespace") {
-        *namespace = "livekit".into();
+        *namespace = cluster::EMPTY.into();
     }
     let options = PatchParams { dry_run: true, ..PatchParams::apply("documentation").validation_strict() };
     api.patch(name, &options, &Patch::Apply(&manifest)).await.err().map(|error| error.to_string())
