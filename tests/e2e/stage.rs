@@ -85,7 +85,7 @@ impl Scene {
         json!({
             "crds": {"enabled": false},
             "watchNamespaces": watched,
-            "serverNamespaces": [{"namespace": namespace, "secrets": ["livekit-keys"]}],
+            "serverNamespaces": [{"namespace": namespace, "secrets": ["livekit-keys", "keys-file"]}],
             "replicaCount": if self.replicated { 2 } else { 1 },
             "leaderElection": {"enabled": self.replicated, "leaseName": "usher"},
             "listenAddress": "127.0.0.1",
