@@ -18,6 +18,8 @@ use crate::policy::{Line, OnceKey, Participant, Ways};
 
 /// Whoever is missing from so many listings in a row has left. One listing may be wrong.
 const MISSED: u8 = 2;
+/// So many listings show everybody between them: one may be wrong.
+pub(super) const CERTAIN: u8 = 2;
 /// How long sessions that are over are remembered: no webhook comes later than LiveKit's 30 s and its retries.
 const DEPARTED: Duration = Duration::from_secs(60);
 /// Whoever a webhook told of beyond this number waits for the next listing.
@@ -39,6 +41,8 @@ pub(super) struct Room {
     departed: Departed,
     /// When the last successful listing began.
     pub(super) listed: Option<Instant>,
+    /// Successful listings, as far as that matters: see [`Self::is_certain`].
+    pub(super) listings: u8,
     /// When the last successful listing began, if it showed anybody: one that shows nobody may be wrong.
     pub(super) showed_somebody: Option<Instant>,
     /// When somebody last asked for a listing.
@@ -137,6 +141,7 @@ impl Room {
             strangers: BTreeMap::new(),
             departed: Departed::default(),
             listed: None,
+            listings: 0,
             showed_somebody: None,
             asked: now,
             listing: None,
@@ -157,6 +162,27 @@ impl Room {
             && self.records.get(identity).is_none_or(|known| {
                 known.participant.sid != sid && joined_at.is_none_or(|at| known.participant.joined_at <= at)
             })
+    }
+
+    /// Nobody is in it yet: that is as much as listings tell.
+    pub(super) fn begins(&mut self, now: Instant) {
+        self.listed = Some(now);
+        self.listings = CERTAIN;
+        self.since = now;
+    }
+
+    /// Forgets that it was listed, not whom that showed.
+    pub(super) fn unlist(&mut self) {
+        self.listed = None;
+        self.listings = 0;
+        self.listing = None;
+        self.again = None;
+        self.failure = None;
+    }
+
+    /// Whether it has been listed so often that whoever is not known is not there, as far as anybody can know.
+    pub(super) fn is_certain(&self) -> bool {
+        self.listings >= CERTAIN && self.failure.is_none()
     }
 
     /// Takes in somebody new, or a new session in the place of an old one.
@@ -236,6 +262,7 @@ impl Room {
         }
         self.records.retain(|_, record| record.missed < MISSED);
         self.listed = Some(begun);
+        self.listings = self.listings.saturating_add(1);
         self.showed_somebody = (!shown.is_empty()).then_some(begun);
         self.failure = None;
         self.looks = Looks { since: now, count: 0 };

@@ -82,7 +82,6 @@ impl Stage {
     pub fn start_operator(&mut self) {
         *self.operator.lock().unwrap() = None;
         self.shared.ledger().begin_life();
-        self.shared.weather().begin_life();
         let witness = Witness::new(Arc::clone(&self.shared));
         *self.operator.lock().unwrap() = Some(Operator::start(witness, self.clock));
         self.forgot = true;

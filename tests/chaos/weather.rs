@@ -20,8 +20,6 @@ pub struct Weather {
     /// Rooms whose last listing was spoiled.
     were_spoiled: BTreeSet<String>,
     rooms_were_spoiled: bool,
-    /// Rooms that this life of the operator has listed.
-    listed: BTreeSet<String>,
     random: Rng,
 }
 
@@ -41,7 +39,6 @@ impl Weather {
             spoiled: Vec::new(),
             were_spoiled: BTreeSet::new(),
             rooms_were_spoiled: false,
-            listed: BTreeSet::new(),
             random: Rng::with_seed(seed),
         }
     }
@@ -65,11 +62,6 @@ impl Weather {
         self.spoiled.extend(std::iter::repeat_n(spoiled, times));
     }
 
-    /// The operator starts anew, and has listed nothing.
-    pub fn begin_life(&mut self) {
-        self.listed.clear();
-    }
-
     /// What becomes of a listing of rooms: it is all or nothing, LiveKit keeps them in one place.
     pub fn spoil_rooms(&mut self, rooms: Vec<String>) -> Vec<String> {
         let is_next = matches!(self.spoiled.last(), Some(Spoiled::Empty));
@@ -82,12 +74,10 @@ impl Weather {
     }
 
     /// What becomes of a listing of a room. Of two in a row one is right: whom both lack has left, as far as anybody can
-    /// know. The first one of a life of the operator does not lack one of several: nothing could tell it.
+    /// know.
     pub fn spoil<T>(&mut self, room: &str, mut shown: Vec<T>) -> Vec<T> {
-        let is_first = self.listed.insert(room.to_owned());
         let was_spoiled = self.were_spoiled.remove(room);
-        let next = self.spoiled.pop_if(|spoiled| !(was_spoiled || is_first && matches!(spoiled, Spoiled::Partial)));
-        match next {
+        match self.spoiled.pop_if(|_| !was_spoiled) {
             None => return shown,
             Some(Spoiled::Empty) => shown.clear(),
             Some(Spoiled::Partial) if shown.is_empty() => {}

@@ -14,6 +14,8 @@ const MADE_UP: &[&str] = &[
     "creationTimeMs",
     "unix_micro",
     "unixMicro",
+    // Of two versions in the same microsecond (livekit/protocol, utils/timed_version.go).
+    "ticks",
     "turn_password",
     "turnPassword",
     "cid",

@@ -30,20 +30,21 @@ async fn at_rest_ten_resyncs_write_nothing_and_only_list() {
     // Counts come at most every 30 s.
     stage.wait_summary("quiet", 3, 3).await;
     tokio::time::sleep(Duration::from_secs(6)).await;
-    let versions = async || {
-        let mut versions = Vec::new();
+    let state = async || {
+        let mut objects = Vec::new();
         for (kind, name) in [("roompolicy", "quiet"), ("roompolicy", "empty"), ("livekitserver", "main")] {
-            versions.push(stage.get(kind, name).await["metadata"]["resourceVersion"].clone());
+            let object = stage.get(kind, name).await;
+            objects.push((object["metadata"]["resourceVersion"].clone(), object["status"].clone()));
         }
-        versions
+        (objects, stage.operator.metric("usher_status_writes_total").await)
     };
-    let before = (versions().await, stage.operator.metric("usher_status_writes_total").await);
+    let before = state().await;
     stage.proxy.clear();
     stage.proxy.wait_for("ListRooms", 10, Duration::from_secs(70)).await;
     let counts = stage.proxy.counts();
     assert!(counts["ListParticipants"] >= 16, "{counts:?}");
     assert_eq!(counts.keys().collect::<Vec<_>>(), ["ListParticipants", "ListRooms"], "{counts:?}");
-    assert_eq!((versions().await, stage.operator.metric("usher_status_writes_total").await), before);
+    assert_eq!(state().await, before, "{}", stage.operator.log());
     assert_eq!(guests.len(), 3);
 }
 
@@ -107,7 +108,7 @@ async fn at_rest_a_thousand_policies_are_written_no_more() {
     let before = state().await;
     stage.proxy.clear();
     stage.proxy.wait_for("ListRooms", 7, Duration::from_secs(70)).await;
-    assert_eq!(state().await, before);
+    assert_eq!(state().await, before, "{}", stage.operator.log());
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ impl Scene {
         let watched: &[&str] = if self.all_namespaces { &[] } else { &[namespace] };
         json!({
             "crds": {"enabled": false},
+            "log": {"level": "info,kube_runtime::watcher=error,usher::kubernetes::status=debug"},
             "watchNamespaces": watched,
             "serverNamespaces": [{"namespace": namespace, "secrets": ["livekit-keys", "keys-file"]}],
             "replicaCount": if self.replicated { 2 } else { 1 },

@@ -78,11 +78,9 @@ impl<S: RoomService> Worker<S> {
             return Some(name);
         }
         if begins {
-            // Nobody is in it yet: that is as much as a listing tells.
             let due = self.next_listing(true);
             if let Some(room) = self.rooms.get_mut(&name) {
-                room.listed = Some(received);
-                room.since = received;
+                room.begins(received);
             }
             self.list_room_at(&name, due);
         } else {

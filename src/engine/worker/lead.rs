@@ -60,10 +60,7 @@ impl<S: RoomService> Worker<S> {
         self.queue.retain(|work| !matches!(work, Work::ListRooms | Work::ListRoom(_) | Work::Ping));
         self.round = Round::new(now);
         for room in self.rooms.values_mut() {
-            room.listing = None;
-            room.again = None;
-            room.listed = None;
-            room.failure = None;
+            room.unlist();
             room.due = now;
         }
         self.report = Ledger::new(&self.view, now);

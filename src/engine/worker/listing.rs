@@ -10,12 +10,15 @@ use crate::{
         act::{Answer, Ticket, Trouble},
         queue::{Key, Urgency, Work},
         record::Failure,
-        room::Room,
+        room::{CERTAIN, Room},
         service::RoomService,
     },
     livekit::Class,
     policy::Participant,
 };
+
+/// Between a listing and the one that it is held against.
+const CONFIRM: Duration = Duration::from_secs(1);
 
 impl<S: RoomService> Worker<S> {
     /// Lists the rooms, if that is this replica's to do.
@@ -66,6 +69,21 @@ impl<S: RoomService> Worker<S> {
     fn list_rooms_at(&mut self, due: Instant) {
         self.round.due = due;
         self.set_timer(due, Timer::Rooms);
+    }
+
+    /// Sees to it that rooms are known for certain soon, and which rooms there are: what is done to copies rests on who
+    /// is not there, and one listing may be wrong.
+    pub(super) fn make_certain(&mut self, names: &[Arc<str>]) {
+        let due = Instant::now() + CONFIRM;
+        if self.round.listings < CERTAIN && self.round.listed.is_some() && self.round.due > due {
+            self.list_rooms_at(due);
+        }
+        for name in names {
+            let listed_once = |room: &Room| room.listed.is_some() && room.failure.is_none() && !room.is_certain();
+            if self.rooms.get(name).is_some_and(listed_once) {
+                self.list_room_by(name, due);
+            }
+        }
     }
 
     /// Sets anew when everything is listed, spread over the resync interval.
@@ -178,6 +196,10 @@ impl<S: RoomService> Worker<S> {
             self.round.first = unknown.into_iter().collect();
         }
         self.round.listed = Some(begun);
+        self.round.listings = self.round.listings.saturating_add(1);
+        if self.round.listings == CERTAIN {
+            self.retire_again();
+        }
     }
 
     pub(super) fn listed_room(

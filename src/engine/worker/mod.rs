@@ -123,6 +123,8 @@ struct Round {
     again: Option<Urgency>,
     /// When the last successful one began.
     listed: Option<Instant>,
+    /// How many were successful, as far as that matters: one may be wrong.
+    listings: u8,
     /// The last one failed.
     failure: Option<Failure>,
     /// When the next is due; any other timer is void.
@@ -133,7 +135,7 @@ struct Round {
 
 impl Round {
     fn new(now: Instant) -> Self {
-        Self { asked: now, listing: None, again: None, listed: None, failure: None, due: now, first: HashSet::new() }
+        Self { asked: now, listing: None, again: None, listed: None, listings: 0, failure: None, due: now, first: HashSet::new() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::Worker;
+use super::{Round, Worker};
 use crate::{
     api::Feature,
     engine::{leader::Role, pulse::Pulse, queue::Urgency, record::Record, service::RoomService, view::ServerView},
@@ -57,15 +57,9 @@ impl<S: RoomService> Worker<S> {
         self.transfers.forget_abilities();
         self.old_keys = before.policies.once_keys().into_iter().collect();
         self.ping_later();
-        self.round.listing = None;
-        self.round.again = None;
-        self.round.listed = None;
-        self.round.failure = None;
+        self.round = Round::new(Instant::now());
         for room in self.rooms.values_mut() {
-            room.listing = None;
-            room.again = None;
-            room.listed = None;
-            room.failure = None;
+            room.unlist();
             for record in room.records.values_mut() {
                 record.busy = None;
                 record.observed = None;

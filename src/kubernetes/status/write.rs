@@ -215,7 +215,9 @@ impl Writer {
                 continue;
             };
             let desired = desired_of(&index, &reports, &id, &standing, Timestamp::now());
-            let turn = events::turn(&standing.status(), &desired);
+            let present = standing.status();
+            tracing::debug!(object = %id, reason = %desired.reason, difference = ?present.difference(&desired.status), "writing status");
+            let turn = events::turn(&present, &desired);
             let job = Job { id, uid: Arc::clone(&standing.head().uid), status: desired.status, turn };
             self.writes.spawn(write(self.client.clone(), self.recorder.clone(), job));
         }

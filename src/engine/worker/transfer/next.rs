@@ -10,6 +10,7 @@ use crate::{
         act::{Request, Step},
         queue::{Key, Urgency, Work},
         record::FRESH,
+        room::{CERTAIN, Room},
         service::RoomService,
         worker::begin::LOOKS,
     },
@@ -91,7 +92,7 @@ impl<S: RoomService> Worker<S> {
     fn approach(&mut self, key: &Key, step: Step, urgency: Urgency) -> Option<Request> {
         let to = step.destination()?;
         let (now, instant) = (self.clock.now(), Instant::now());
-        let is_met = |room: &super::super::Room| room.strangers.contains_key(&key.identity);
+        let is_met = |room: &Room| room.strangers.contains_key(&key.identity);
         if self.rooms.get(to).is_some_and(is_met) {
             return None;
         }
@@ -167,9 +168,15 @@ impl<S: RoomService> Worker<S> {
             .retiring
             .insert(key.clone(), Retiring { by: Arc::clone(&by), failure: before.and_then(|before| before.failure) });
         let room = self.rooms.get(&key.room)?;
-        if room.ways.as_ref().is_none_or(|ways| ways.holds_copies) || !self.knows_sources_of(&key.room) {
+        if room.ways.as_ref().is_none_or(|ways| ways.holds_copies) {
             return None;
         }
+        if !self.knows_sources_of(&key.room) {
+            let exits: Vec<_> = self.exits_to(&key.room).map(|room| Arc::clone(&room.name)).collect();
+            self.make_certain(&exits);
+            return None;
+        }
+        let room = self.rooms.get(&key.room)?;
         let record = room.records.get(&key.identity).filter(|record| record.busy.is_none())?;
         let retiring = self.transfers.retiring.get(key)?;
         let failed = retiring.failure.as_ref().map(|failure| failure.until);
@@ -212,10 +219,17 @@ impl<S: RoomService> Worker<S> {
         there.map(|(room, identity)| Key { room: Arc::clone(&room.name), identity: Arc::clone(identity) }).collect()
     }
 
-    /// Whether every room in session is known from which copies in a room may come, so that one that nobody seems to
-    /// want is wanted by nobody.
+    /// Looks again at the copies that are to go, where more has become known of their sources.
+    pub(in crate::engine::worker) fn retire_again(&mut self) {
+        for key in self.transfers.retiring.keys() {
+            self.queue.push(Urgency::Change, Work::Retire(key.clone()));
+        }
+    }
+
+    /// Whether every room in session is known for certain from which copies in a room may come, so that one that nobody
+    /// seems to want is wanted by nobody.
     fn knows_sources_of(&self, name: &str) -> bool {
-        self.round.listed.is_some() && self.exits_to(name).all(|room| room.listed.is_some() && room.failure.is_none())
+        self.round.listings >= CERTAIN && self.exits_to(name).all(Room::is_certain)
     }
 
     /// Whether nothing is left of what an ended forward owned: known only once its rooms have been listed since.
@@ -227,7 +241,8 @@ impl<S: RoomService> Worker<S> {
             return false;
         }
         let mut rooms = self.rooms.values().filter(|room| ended.concerns(&room.name));
-        if !rooms.all(|room| room.listed.is_some_and(|listed| listed >= since)) {
+        let is_known = |room: &Room| room.listed.is_some_and(|listed| listed >= since) && room.is_certain();
+        if self.round.listings < CERTAIN || !rooms.all(is_known) {
             return false;
         }
         let sources = self.transfers.exits.iter().filter(|exit| ended.rooms.matches(exit));

@@ -92,6 +92,7 @@ impl<S: RoomService> Worker<S> {
             return BTreeMap::new();
         }
         self.tidy_transfers();
+        self.look_for_ended();
         let now = self.clock.now();
         let mut counts: HashMap<TransferId, Count> = HashMap::new();
         for name in &self.transfers.exits {
@@ -115,6 +116,18 @@ impl<S: RoomService> Worker<S> {
         }
         self.transfers.arrivals = arrivals;
         reports
+    }
+
+    /// Sees to it that it becomes known what is left of forwards that have ended.
+    fn look_for_ended(&mut self) {
+        let transfers = &self.transfers;
+        let ending = transfers.arrivals.values().filter(|arrival| arrival.ending).map(|arrival| &arrival.transfer);
+        let ended: Vec<_> = ending.chain(transfers.former.iter().map(|(former, _)| former)).collect();
+        if !ended.is_empty() {
+            let concerned = self.rooms.keys().filter(|room| ended.iter().any(|one| one.concerns(room)));
+            let concerned: Vec<_> = concerned.cloned().collect();
+            self.make_certain(&concerned);
+        }
     }
 
     /// Destinations of earlier versions of a forward where copies may still stand.
