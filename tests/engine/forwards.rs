@@ -5,10 +5,10 @@ use std::time::Duration;
 use usher::{
     api::Feature,
     livekit::Error,
-    policy::{Participant, TransferId, Transport},
+    policy::{Participant, TransferId, TransferMember, Transport},
 };
 
-use crate::support::{Fault, QUIET, Stage, cloud, count, forward, guest, refused, spec, unavailable};
+use crate::support::{Fault, LiveKit, QUIET, Stage, cloud, count, forward, guest, refused, spec, unavailable};
 
 const TO_ONE: &str = "source: {rooms: [{exact: stage}]}\ndestinationRooms: [overflow-1]";
 const TO_BOTH: &str = "source: {rooms: [{exact: stage}]}\ndestinationRooms: [overflow-1, overflow-2]";
@@ -83,6 +83,51 @@ async fn a_copy_that_is_ended_again_and_again_is_made_less_often() {
     assert!((5..=9).contains(&made), "{made}");
     let told = stage.tells_of(&id("f"), |report| report.undone).await;
     assert_eq!(told.counts.pending, 1);
+}
+
+/// Anna is in two source rooms, only in the first one as somebody to be forwarded, and her copy stands.
+fn in_two_sources() -> (LiveKit, TransferMember) {
+    let livekit = cloud("stage-1", [speaker("anna"), guest("bert")]);
+    livekit.add("stage-2", guest("anna"));
+    livekit.add("overflow-1", Participant { forwarded: true, ..guest("anna") });
+    (livekit, forward("f", &SPEAKERS.replace("exact: stage", "prefix: stage-")))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_listing_that_lacks_the_source_ends_no_copy() {
+    let (livekit, forward) = in_two_sources();
+    livekit.fault("list stage-1", 1, Fault::Shows(Box::new(guest("bert"))));
+    let stage = Stage::bringing(livekit, [forward]).await;
+    stage.pass_secs(120).await;
+    assert_eq!(stage.livekit.writes(), [""; 0]);
+    // Two looks have shown nobody else who wants it.
+    stage.livekit.change("stage-1", "anna", |anna| anna.attributes.clear());
+    stage.pass_secs(60).await;
+    assert_eq!(stage.livekit.writes(), ["remove overflow-1/anna"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_list_of_rooms_that_lacks_the_source_ends_no_copy() {
+    let (livekit, forward) = in_two_sources();
+    livekit.fault("rooms", 1, Fault::ShowsNobody);
+    let mut stage = Stage::bringing(livekit, [forward]).await;
+    // One of the rooms becomes known otherwise.
+    let anna = stage.livekit.see("stage-2", "anna");
+    stage.hear_joined("stage-2", &anna);
+    stage.hear_joined("overflow-1", &stage.livekit.see("overflow-1", "anna"));
+    stage.tells_of(&id("f"), |report| report.counts.compliant == 1).await;
+    stage.pass_secs(120).await;
+    assert_eq!(stage.livekit.writes(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_nobody_wants_after_a_start_goes_within_seconds() {
+    let (livekit, forward) = in_two_sources();
+    livekit.take("stage-1", "anna");
+    livekit.add("overflow-1", Participant { forwarded: true, ..guest("anna") });
+    let stage = Stage::bringing(livekit, [forward]).await;
+    stage.pass_secs(3).await;
+    assert_eq!(stage.livekit.writes(), ["remove overflow-1/anna"]);
 }
 
 #[tokio::test(start_paused = true)]
