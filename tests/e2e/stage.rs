@@ -70,7 +70,8 @@ pub struct Scene {
     /// The LiveKitServer's `resyncInterval`; so long by default that only webhooks enforce.
     pub resync_interval: Option<&'static str>,
     pub livekit: LiveKitOptions,
-    /// The operator watches all namespaces, not only that of the stage.
+    /// The operator watches all namespaces, not only that of the stage. The cluster is its own: it would say of other
+    /// tests' objects that it may not read their Secrets.
     pub all_namespaces: bool,
     /// The cluster is there to be broken, or to be asked for its audit log.
     pub own_cluster: bool,
@@ -105,7 +106,7 @@ impl Stage {
     }
 
     pub async fn with(scene: Scene) -> Self {
-        let cluster = if scene.own_cluster {
+        let cluster = if scene.own_cluster || scene.all_namespaces {
             let cluster = Cluster::start(ClusterOptions { audit: true, ..ClusterOptions::default() }).await;
             cluster.apply_crds().await;
             Ground::Own(Box::new(cluster))

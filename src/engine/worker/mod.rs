@@ -135,7 +135,16 @@ struct Round {
 
 impl Round {
     fn new(now: Instant) -> Self {
-        Self { asked: now, listing: None, again: None, listed: None, listings: 0, failure: None, due: now, first: HashSet::new() }
+        Self {
+            asked: now,
+            listing: None,
+            again: None,
+            listed: None,
+            listings: 0,
+            failure: None,
+            due: now,
+            first: HashSet::new(),
+        }
     }
 }
 
