@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 CRDS := crds charts/usher/files/crds
-.PHONY: help build stack packages test up crds chart check bench microbench
+.PHONY: help build stack packages test up crds chart check bench soak microbench
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,11 @@ bench: packages stack ## measure Usher beside other ways on the real stack, and 
 	cargo build --release --locked
 	cargo build --release --locked -p usher-testkit --bins
 	tests/support/netns target/release/bench $(if $(SHORT),--short)
+
+MINUTES ?= 60
+soak: packages ## let the release build run in changing weather and see that nothing leaks (MINUTES=60)
+	cargo build --release --locked
+	USHER_SOAK_MINUTES=$(MINUTES) tests/support/netns cargo test --locked --test soak -- --nocapture what_comes
 
 microbench: ## measure the code alone: the planner, the way of a webhook
 	cargo bench --locked

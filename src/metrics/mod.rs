@@ -17,6 +17,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
+use tokio::runtime::Handle;
 
 use self::labels::{MethodLabels, NoticedLabels, ReasonLabels, RequestLabels, Server, ServerLabels, WebhookLabels};
 use crate::{
@@ -46,6 +47,8 @@ pub struct Metrics {
     catalog_generation: Gauge,
     catalog_changed: Gauge<f64, AtomicU64>,
     last_resync: Family<ServerLabels, Gauge<f64, AtomicU64>>,
+    /// Set when somebody reads it.
+    tasks: Gauge,
     /// By method, in the order of [`Method::ALL`], for who has no scraper.
     made: [AtomicU64; Method::ALL.len()],
     /// Panics that were caught: each one is a bug.
@@ -97,6 +100,7 @@ impl Metrics {
             catalog_generation: Gauge::default(),
             catalog_changed: Gauge::default(),
             last_resync: Family::default(),
+            tasks: Gauge::default(),
             made: Default::default(),
             panics: Counter::default(),
             status_writes: Counter::default(),
@@ -149,6 +153,11 @@ impl Metrics {
             Unit::Seconds,
             self.last_resync.clone(),
         );
+        registry.register(
+            "tasks",
+            "Tasks alive in the operator: a few, and one for each connection and each request that is under way",
+            self.tasks.clone(),
+        );
         registry.register("panics", "Panics that were caught; each one is a bug", self.panics.clone());
         registry.register("status_writes", "Writes of an object's status", self.status_writes.clone());
         registry.register("leader", "1 at the replica that resyncs and writes status", self.leader.clone());
@@ -159,6 +168,9 @@ impl Metrics {
     /// # Errors
     /// None that is known: writing to a string does not fail.
     pub fn encode(&self) -> Result<String, fmt::Error> {
+        if let Ok(runtime) = Handle::try_current() {
+            self.tasks.set(i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -79,3 +79,18 @@ fn events_that_nobody_knows_share_a_label() {
     let text = metrics.encode().unwrap();
     assert!(text.contains("usher_webhooks_received_total{server=\"livekit/main\",event=\"other\"} 1000\n"), "{text}");
 }
+
+#[tokio::test]
+async fn tasks_are_those_that_are_alive_when_somebody_reads() {
+    let metrics = Metrics::new();
+    let alive = || {
+        let text = metrics.encode().unwrap();
+        text.lines().find_map(|line| line.strip_prefix("usher_tasks ")?.parse::<i64>().ok()).unwrap()
+    };
+    let before = alive();
+    let task = tokio::spawn(std::future::pending::<()>());
+    assert_eq!(alive(), before + 1);
+    task.abort();
+    let _ = task.await;
+    assert_eq!(alive(), before);
+}

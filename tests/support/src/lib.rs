@@ -81,5 +81,5 @@ pub use process::{Launch, Process};
 pub use proxy::{Call, Fault, RecordingProxy, Webhook, WebhookRelay};
 pub use service::Service;
 pub use stack::stack_binary;
-pub use usage::{cpu, most_resident, resident};
+pub use usage::{connections_to, cpu, descriptors, most_resident, resident, threads};
 pub use wait::eventually;
