@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
 mod audit;
+mod documented;
 mod files;
 mod image;
 mod kubelet;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
 
+mod flags;
 mod links;
 mod metrics;
 mod reasons;

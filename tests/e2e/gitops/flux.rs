@@ -42,7 +42,7 @@ impl Drop for Flux<'_> {
 
 impl<'a> Flux<'a> {
     pub async fn start(cluster: &'a Cluster, namespace: &str) -> Self {
-        let definitions = stack_binary("flux-crds.yaml").display().to_string();
+        let definitions = stack_binary("flux-crds").display().to_string();
         cluster.kubectl(&["apply", "--server-side", "-f", &definitions], None).await.ok();
         let established = ["wait", "--for=condition=Established", "--timeout=30s", "-f", &definitions];
         cluster.kubectl(&established, None).await.ok();
