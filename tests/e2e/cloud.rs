@@ -55,7 +55,7 @@ impl Stage {
     }
 
     /// Applies an object of one of the two kinds.
-    async fn apply(&self, kind: &str, name: &str, spec: &str) {
+    pub async fn apply(&self, kind: &str, name: &str, spec: &str) {
         let namespace = &self.namespace;
         self.cluster
             .apply(&format!(
@@ -69,7 +69,7 @@ impl Stage {
         self.cluster.kubectl(&[args, &["-n", &self.namespace]].concat(), None).await.ok()
     }
 
-    async fn get(&self, kind: &str, name: &str) -> Value {
+    pub async fn get(&self, kind: &str, name: &str) -> Value {
         serde_json::from_str(&self.kubectl(&["get", kind, name, "-o", "json"]).await).expect("kubectl writes JSON")
     }
 

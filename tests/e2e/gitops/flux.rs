@@ -122,10 +122,16 @@ impl<'a> Flux<'a> {
         self.kubectl_apply(&object).await;
     }
 
-    /// As `flux reconcile` does.
+    /// As `flux reconcile` does: asks, and waits until the controller says that it has seen to it.
     pub async fn reconcile(&self) {
-        let now = format!("reconcile.fluxcd.io/requestedAt={}", jiff::Timestamp::now());
-        self.kubectl(&["annotate", "kustomization", "policies", "--overwrite", &now]).await;
+        let asked = jiff::Timestamp::now().to_string();
+        let annotation = format!("reconcile.fluxcd.io/requestedAt={asked}");
+        self.kubectl(&["annotate", "kustomization", "policies", "--overwrite", &annotation]).await;
+        eventually(2 * AGAIN, "Flux has reconciled", async || {
+            let (_, _, object) = self.ready().await;
+            if object["status"]["lastHandledReconcileAt"] == asked { Ok(()) } else { Err(self.told(&object)) }
+        })
+        .await;
     }
 
     /// Status and reason of the Kustomization's Ready, with the whole object.
