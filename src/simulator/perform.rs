@@ -8,7 +8,7 @@ use std::{
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    Method, Simulator,
+    Method, Moment, Simulator,
     faults::{Effect, Plight},
     service::{self, Answer, Call, Caller, Outcome, Refusal},
 };
@@ -42,6 +42,8 @@ pub struct Served {
     pub identity: Option<String>,
     /// Whether it was done as asked, and answered.
     pub done: bool,
+    /// How long the participant had been there by then, if it was.
+    pub since_join: Option<Duration>,
 }
 
 /// Who is told of calls.
@@ -51,15 +53,6 @@ pub(super) struct Audience(Mutex<Vec<mpsc::Sender<Served>>>);
 impl Audience {
     fn listeners(&self) -> MutexGuard<'_, Vec<mpsc::Sender<Served>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is to be told of a call, if anybody listens.
-    fn note(&self, call: &Call) -> Option<Served> {
-        if self.listeners().is_empty() {
-            return None;
-        }
-        let (room, identity) = (call.room().map(ToOwned::to_owned), call.identity().map(ToOwned::to_owned));
-        Some(Served { at: Instant::now(), method: call.method(), room, identity, done: false })
     }
 
     fn tell(&self, served: &Served) {
@@ -85,7 +78,7 @@ impl Simulator {
             faults.plight(&call, chance)
         };
         pause(before).await;
-        let served = self.shared.audience.note(&call);
+        let noted = self.note(&call);
         let listing = match &call {
             Call::ListRooms(_) => Some(None),
             Call::ListParticipants(request) => Some(Some(request.room.clone())),
@@ -107,12 +100,31 @@ impl Simulator {
             }
             _ => Performed::Answered(self.answer(caller, call, timeout).await),
         };
-        if let Some(served) = served {
+        if let Some((served, joined)) = noted {
             let done = matches!(performed, Performed::Answered(Ok(_)));
-            self.shared.audience.tell(&Served { at: Instant::now(), done, ..served });
+            let since_join = joined.map(|joined| self.now().since(joined));
+            self.shared.audience.tell(&Served { at: Instant::now(), done, since_join, ..served });
         }
         pause(after).await;
         performed
+    }
+
+    /// What is to be told of a call, if anybody listens, and when the participant had joined.
+    fn note(&self, call: &Call) -> Option<(Served, Option<Moment>)> {
+        if self.shared.audience.listeners().is_empty() {
+            return None;
+        }
+        let (room, identity) = (call.room(), call.identity());
+        let joined = room.zip(identity).and_then(|(room, identity)| self.act(|model, _| model.joined(room, identity)));
+        let served = Served {
+            at: Instant::now(),
+            method: call.method(),
+            room: room.map(ToOwned::to_owned),
+            identity: identity.map(ToOwned::to_owned),
+            done: false,
+            since_join: None,
+        };
+        Some((served, joined))
     }
 
     async fn answer(&self, caller: &Caller, call: Call, timeout: Option<Duration>) -> Result<Answer, Refusal> {

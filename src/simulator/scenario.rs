@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr, time::Durati
 use livekit_protocol::{ParticipantPermission, TrackSource, participant_info::Kind as WireKind};
 use serde::Deserialize;
 
-use super::{Change, Effect, Fault, Habits, Join, Method, Role, Script, Simulator, WebhookFaults, script::Play};
+use super::{Change, Effect, Fault, Habits, Join, Method, Role, Script, WebhookFaults};
 use crate::api::{Duration, Kind, PermissionEffect, Source};
 
 /// Who comes and what goes wrong.
@@ -80,23 +80,22 @@ impl Scenario {
         Ok(())
     }
 
-    /// Lets it happen. It ends when what is returned is dropped; the participants stay.
-    #[must_use]
-    pub fn play(self, simulator: &Simulator) -> Vec<Play> {
-        for fault in &self.faults {
-            if let Some(effect) = fault.effect() {
-                simulator.add_fault(Fault {
-                    method: fault.method.as_deref().and_then(Method::of_name),
-                    room: fault.room.clone(),
-                    chance: fault.chance,
-                    times: fault.times,
-                    effect,
-                });
-            }
-        }
-        simulator.set_webhook_faults(self.webhooks.faults());
-        let scripts = self.scripts.into_iter().enumerate();
-        scripts.map(|(at, script)| simulator.play(script.into(), u64::try_from(at).unwrap_or_default())).collect()
+    /// What happens to calls.
+    pub(super) fn faults(&self) -> impl Iterator<Item = Fault> {
+        self.faults.iter().filter_map(|fault| {
+            Some(Fault {
+                method: fault.method.as_deref().and_then(Method::of_name),
+                room: fault.room.clone(),
+                chance: fault.chance,
+                times: fault.times,
+                effect: fault.effect()?,
+            })
+        })
+    }
+
+    /// What happens to webhooks.
+    pub(super) fn webhook_faults(&self) -> WebhookFaults {
+        self.webhooks.faults()
     }
 }
 
@@ -131,7 +130,7 @@ impl From<Spans> for RangeInclusive<Span> {
 }
 
 /// A [`Script`].
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(missing_docs, reason = "the fields are those of the script")]
 pub struct ScriptFile {
@@ -144,7 +143,7 @@ pub struct ScriptFile {
 }
 
 /// A [`Role`], its token in the words of our own API.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(missing_docs, reason = "the fields are those of the role")]
 pub struct RoleFile {

@@ -11,5 +11,6 @@ mod plugin;
 mod program;
 mod real;
 mod simulate;
+mod simulate_flags;
 mod switch;
 mod transfers;

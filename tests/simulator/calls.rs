@@ -83,13 +83,16 @@ async fn whoever_listens_is_told_of_calls() {
     let server = Running::start(options()).await.unwrap();
     let (simulator, client) = (server.simulator(), client(&server));
     simulator.join(Join::new("room", "ann")).unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     let mut calls = simulator.calls(8);
     client.list_rooms(vec![]).await.unwrap();
     client.update_participant("room", "ann", ParticipantUpdate::default()).await.unwrap();
     client.remove_participant("room", "zoe", None).await.unwrap_err();
     let mut told = Vec::new();
     for _ in 0..3 {
-        let Served { method, room, identity, done, .. } = calls.recv().await.unwrap();
+        let Served { method, room, identity, done, since_join, .. } = calls.recv().await.unwrap();
+        let is_there = method == Method::UpdateParticipant;
+        assert_eq!(since_join.is_some_and(|since| since.as_millis() >= 20), is_there, "{method:?} {since_join:?}");
         told.push((method, room.unwrap_or_default(), identity.unwrap_or_default(), done));
     }
     let expected = [

@@ -54,6 +54,15 @@ async fn they_come_at_their_rate_stay_and_go() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn thousands_a_second_come_though_the_clock_ticks_in_milliseconds() {
+    let simulator = Simulator::new(options());
+    let _play = simulator.play(Script { joins_per_second: 2000.0, ..script(20_000, Role::new("p-")) }, 1);
+    tokio::time::sleep(5 * SECOND).await;
+    let come = simulator.counts().1;
+    assert!((9_900..=10_100).contains(&come), "{come} within 5 seconds at 2000 a second");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_seed_is_the_same_play() {
     let mut told = Vec::new();
     for _ in 0..2 {

@@ -124,6 +124,10 @@ impl Model {
         self.find(room, identity).map(|participant| participant.sid.to_string()).ok()
     }
 
+    pub(super) fn joined(&self, room: &str, identity: &str) -> Option<Moment> {
+        self.find(room, identity).map(|participant| participant.joined).ok()
+    }
+
     pub(super) fn has(&self, room: &str, identity: &str) -> bool {
         self.find(room, identity).is_ok()
     }

@@ -73,7 +73,7 @@ impl Stage {
         while let Some(Reverse((at, act))) = self.acts.pop() {
             tokio::time::sleep_until(at).await;
             match act {
-                Act::Come => self.come(),
+                Act::Come => self.come(at),
                 Act::Look { place, number } if self.actors[place].number == number => self.look(place),
                 Act::Leave { place, number } if self.actors[place].number == number => self.leave(place),
                 // It has left already.
@@ -87,16 +87,17 @@ impl Stage {
     }
 
     /// Somebody comes if there is a place, and the next one is expected.
-    fn come(&mut self) {
+    fn come(&mut self, due: Instant) {
         let rate = self.script.joins_per_second;
         let mut coming = if rate > 0.0 { 1 } else { usize::MAX };
         while coming > 0 && self.actors.len() - self.free.len() < self.script.participants {
             self.enter();
             coming -= 1;
         }
-        // Half as early to half as late again, so that the average holds.
+        // Half as early to half as late again, so that the average holds; and from when it was due, for a clock that
+        // ticks in milliseconds would make each of thousands a second late.
         let next = if rate > 0.0 { (0.5 + self.chance.f64()) / rate } else { 1.0 };
-        self.at(Duration::from_secs_f64(next.min(3600.0)), Act::Come);
+        self.acts.push(Reverse((due + Duration::from_secs_f64(next.min(3600.0)), Act::Come)));
     }
 
     fn enter(&mut self) {

@@ -1,23 +1,27 @@
 //! `usher simulate`: the simulated LiveKit as a server of its own.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+mod calls;
+mod happening;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::{ArgAction, Args, ValueEnum};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+use self::{
+    calls::CallLog,
+    happening::{Happening, News},
+};
 use super::{
     lines::Lines,
     process::{self, Log, terminated, within_grace},
 };
 use crate::{
-    api::{self, Source},
+    api,
     livekit::Credentials,
-    simulator::{
-        Cloud, Edition, FaultFile, Options, RoleFile, Running, Scenario, ScriptFile, Simulator, Spans,
-        WebhookFaultsFile,
-    },
+    simulator::{Cloud, Edition, Options, Running, Simulator},
 };
 
 /// Run a LiveKit-compatible server in memory, to try policies against.
@@ -46,50 +50,18 @@ pub(super) struct Simulate {
     /// Let tracks be unmuted by the API, as LiveKit's room.enable_remote_unmute does.
     #[arg(long, env = "USHER_REMOTE_UNMUTE", action = ArgAction::SetTrue)]
     remote_unmute: bool,
-    /// A scenario in YAML: who comes, what they do, what goes wrong. Instead of the flags below.
-    #[arg(long, env = "USHER_SCENARIO", value_name = "FILE",
-        conflicts_with_all = ["participants", "latency", "errors", "lost_webhooks", "doubled_webhooks", "late_webhooks"])]
-    scenario: Option<PathBuf>,
-    /// How many rooms, room-1 and so on, the participants are in.
-    #[arg(long, env = "USHER_ROOMS", default_value = "3", value_parser = clap::value_parser!(u16).range(1..))]
-    rooms: u16,
-    /// How many participants there are at once.
-    #[arg(long, env = "USHER_PARTICIPANTS", default_value = "0")]
-    participants: usize,
-    /// How many come within a second; 0 for all at once.
-    #[arg(long, env = "USHER_JOINS_PER_SECOND", default_value = "5", value_parser = rate)]
-    joins_per_second: f64,
-    /// How long each stays, as in 30s-2m. Default: for ever.
-    #[arg(long, env = "USHER_STAY")]
-    stay: Option<Spans>,
-    /// What each publishes, as far as it may.
-    #[arg(long, env = "USHER_PUBLISHES", value_delimiter = ',', value_parser = source)]
-    publishes: Vec<Source>,
-    /// Calls are answered so much later, as in 5ms-50ms.
-    #[arg(long, env = "USHER_LATENCY")]
-    latency: Option<Spans>,
-    /// How likely a call is answered with an error and not acted upon: 0 to 1.
-    #[arg(long, env = "USHER_ERRORS", default_value = "0", value_parser = chance)]
-    errors: f64,
-    /// The HTTP status of those errors, such as 429.
-    #[arg(long, env = "USHER_ERROR_STATUS", default_value = "503",
-        value_parser = clap::value_parser!(u16).range(400..600))]
-    error_status: u16,
-    /// How likely a webhook is lost: 0 to 1.
-    #[arg(long, env = "USHER_LOST_WEBHOOKS", default_value = "0", value_parser = chance)]
-    lost_webhooks: f64,
-    /// How likely a webhook comes twice: 0 to 1.
-    #[arg(long, env = "USHER_DOUBLED_WEBHOOKS", default_value = "0", value_parser = chance)]
-    doubled_webhooks: f64,
-    /// How likely a webhook comes a second or two late: 0 to 1.
-    #[arg(long, env = "USHER_LATE_WEBHOOKS", default_value = "0", value_parser = chance)]
-    late_webhooks: f64,
+    #[command(flatten)]
+    happening: Happening,
     /// Where chance begins: the same seed, the same participants.
     #[arg(long, env = "USHER_SEED", default_value = "0")]
     seed: u64,
     /// End after this time, as in 10m. Default: at Ctrl-C.
     #[arg(long, env = "USHER_DURATION")]
     duration: Option<api::Duration>,
+    /// Log each call of the RoomService to this file, as a JSON object a line: when, which method, whom it was about,
+    /// whether it was done, and how long that participant had been there.
+    #[arg(long, env = "USHER_CALL_LOG", value_name = "FILE")]
+    call_log: Option<PathBuf>,
     /// Print lines for people or, as json, for programs.
     #[arg(long, short = 'o', env = "USHER_OUTPUT", value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -135,7 +107,7 @@ impl Simulate {
     }
 
     async fn serve(self) -> anyhow::Result<()> {
-        let scenario = self.what_happens()?;
+        let (scenario, text) = self.happening.first()?;
         let simulator = Simulator::new(Options {
             keys: vec![Credentials::new(&self.api_key, &self.api_secret)],
             edition: if self.cloud { Edition::Cloud(Cloud::default()) } else { Edition::OpenSource },
@@ -146,8 +118,15 @@ impl Simulate {
         });
         let listener = TcpListener::bind(self.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on --listen {}", self.listen))?;
+        let call_log = match &self.call_log {
+            None => None,
+            Some(path) => {
+                let log = CallLog::begin(&simulator, path).await;
+                Some(log.with_context(|| format!("cannot write to --call-log {}", path.display()))?)
+            }
+        };
         let server = Running::serve(simulator.clone(), listener)?;
-        let play = scenario.play(&simulator);
+        let mut playing = scenario.play(&simulator);
         let lines = (self.output == Output::Json).then(|| Lines::to(std::io::stdout()));
         let listening = Listening { url: server.url(), api_key: self.api_key.clone(), cloud: self.cloud };
         match &lines {
@@ -172,14 +151,23 @@ impl Simulate {
                 }
             }
         };
+        let following = self.happening.follow(text, &mut playing, async |news| match (&lines, &news) {
+            (Some(lines), news) => lines.write(news).await,
+            (None, News::Scenario) => println!("The scenario has changed."),
+            (None, News::Broken { message }) => println!("{message}; what the scenario said before goes on"),
+        });
         let ended = tokio::select! {
             terminated = terminated() => terminated,
             () = end => Ok(()),
             () = counting => Ok(()),
+            () = following => Ok(()),
         };
-        drop(play);
+        drop(playing);
         within_grace(async {
             server.stop().await;
+            if let Some(call_log) = call_log {
+                call_log.end().await;
+            }
             if let Some(lines) = lines {
                 lines.write(&counts(&simulator)).await;
                 lines.end().await;
@@ -188,62 +176,6 @@ impl Simulate {
         .await;
         ended
     }
-
-    /// The scenario of the file, or of the flags.
-    fn what_happens(&self) -> anyhow::Result<Scenario> {
-        if let Some(path) = &self.scenario {
-            let at = || format!("--scenario {}", path.display());
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", at()))?;
-            return text.parse().with_context(at);
-        }
-        let fault = |latency, status, chance| FaultFile {
-            method: None,
-            room: None,
-            chance,
-            times: None,
-            latency,
-            slow_answer: None,
-            status,
-            retry_after: None,
-            cut: false,
-            hangs: false,
-            stale_listing: false,
-        };
-        let latency = self.latency.clone().map(|latency| fault(Some(latency), None, 1.0));
-        let errors = (self.errors > 0.0).then(|| fault(None, Some(self.error_status), self.errors));
-        let role = RoleFile {
-            identity: "guest-".to_owned(),
-            weight: 1,
-            name: String::new(),
-            metadata: String::new(),
-            attributes: BTreeMap::new(),
-            kind: None,
-            permission: None,
-            publishes: self.publishes.clone(),
-            looks: None,
-            unmutes: false,
-            changes: BTreeMap::new(),
-            reconnects: 0.0,
-            comes_back: false,
-        };
-        let script = ScriptFile {
-            rooms: (1..=self.rooms).map(|number| format!("room-{number}")).collect(),
-            participants: self.participants,
-            joins_per_second: self.joins_per_second,
-            stay: self.stay.clone(),
-            roles: vec![role],
-        };
-        Ok(Scenario {
-            scripts: vec![script],
-            faults: latency.into_iter().chain(errors).collect(),
-            webhooks: WebhookFaultsFile {
-                lost: self.lost_webhooks,
-                doubled: self.doubled_webhooks,
-                late: self.late_webhooks,
-                ..WebhookFaultsFile::default()
-            },
-        })
-    }
 }
 
 fn counts(simulator: &Simulator) -> Counts {
@@ -251,22 +183,4 @@ fn counts(simulator: &Simulator) -> Counts {
     let webhooks = simulator.webhook_counts();
     let webhooks_failed = webhooks.failed + webhooks.dropped;
     Counts { rooms, participants, webhooks_sent: webhooks.sent, webhooks_failed }
-}
-
-fn chance(text: &str) -> Result<f64, String> {
-    within(text, 1.0)
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    within(text, 100_000.0)
-}
-
-fn within(text: &str, most: f64) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| (0.0..=most).contains(number));
-    number.ok_or_else(|| format!("must be a number from 0 to {most}"))
-}
-
-fn source(text: &str) -> Result<Source, String> {
-    serde_json::from_value(text.into())
-        .map_err(|_| "is none of Camera, Microphone, ScreenShare and ScreenShareAudio".to_owned())
 }
