@@ -85,15 +85,26 @@ pub(super) struct Stranger {
 pub(super) struct Looks {
     since: Instant,
     count: usize,
+    /// How many are about to be needed, as far as is known.
+    expected: usize,
 }
 
 impl Looks {
-    /// How many there were; begins anew after `span`.
+    fn none(now: Instant) -> Self {
+        Self { since: now, count: 0, expected: 0 }
+    }
+
+    /// How many there were, or are expected; begins to count anew after `span`.
     pub(super) fn within(&mut self, span: Duration, now: Instant) -> usize {
         if now.saturating_duration_since(self.since) > span {
-            *self = Self { since: now, count: 0 };
+            *self = Self { since: now, count: 0, ..*self };
         }
-        self.count
+        self.count.max(self.expected)
+    }
+
+    /// Notes that so many will be needed.
+    pub(super) fn expect(&mut self, count: usize) {
+        self.expected = count;
     }
 
     pub(super) fn add(&mut self) {
@@ -151,7 +162,7 @@ impl Room {
             missed: 0,
             wake: None,
             since: now,
-            looks: Looks { since: now, count: 0 },
+            looks: Looks::none(now),
         }
     }
 
@@ -265,7 +276,7 @@ impl Room {
         self.listings = self.listings.saturating_add(1);
         self.showed_somebody = (!shown.is_empty()).then_some(begun);
         self.failure = None;
-        self.looks = Looks { since: now, count: 0 };
+        self.looks = Looks::none(now);
         shown
     }
 

@@ -94,7 +94,12 @@ impl<S: RoomService> Worker<S> {
     /// Looks at everybody in a room, where something else is declared from now on.
     pub(super) fn look_at_present(&mut self, name: &Arc<str>) {
         match self.role {
-            Role::Alone => self.look_at_all(name, Urgency::Change),
+            Role::Alone => {
+                if let Some(room) = self.rooms.get_mut(name) {
+                    room.looks.expect(room.records.len());
+                }
+                self.look_at_all(name, Urgency::Change);
+            }
             Role::Holder => {
                 if let Some(room) = self.rooms.get_mut(name) {
                     room.listed = None;
