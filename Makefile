@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 CRDS := crds charts/usher/files/crds
-.PHONY: help build stack packages test up crds chart check bench soak microbench
+.PHONY: help build stack packages test up crds chart check bench scale soak microbench
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,10 @@ bench: packages stack ## measure Usher beside other ways on the real stack, and 
 	cargo build --release --locked
 	cargo build --release --locked -p usher-testkit --bins
 	tests/support/netns target/release/bench $(if $(SHORT),--short)
+
+scale: ## measure 100,000 participants under 1,000 policies on the simulated server, and write docs/benchmarks.md
+	cargo build --release --locked --workspace --bins
+	target/release/scale target/release/usher
 
 MINUTES ?= 60
 soak: packages ## let the release build run in changing weather and see that nothing leaks (MINUTES=60)

@@ -10,6 +10,7 @@ mod manifests;
 mod plugin;
 mod program;
 mod real;
+mod scale;
 mod simulate;
 mod simulate_flags;
 mod switch;

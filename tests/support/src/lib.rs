@@ -13,6 +13,7 @@
 //! | the operator | [`Operator::start`]; as the chart has it: [`Cluster::install_chart`], [`Operator::start_container`] |
 //! | what goes over the wire, and faults on it | [`RecordingProxy`], [`WebhookRelay`] |
 //! | waiting | [`eventually`] |
+//! | measuring | [`cpu`], [`resident`], [`figures`], [`PlainClient`], [`Section`] |
 //! | logs | [`TestDir`] |
 //!
 //! ```no_run
@@ -58,13 +59,16 @@
 mod chart;
 mod cluster;
 mod dir;
+pub mod figures;
 mod livekit;
 pub mod markdown;
 mod net;
 mod operator;
 mod participants;
+mod plain;
 mod process;
 mod proxy;
+mod section;
 mod service;
 mod stack;
 mod usage;
@@ -77,8 +81,10 @@ pub use livekit::{ApiKey, ApiReply, LiveKit, LiveKitOptions, TokenSpec};
 pub use net::{Reply, free_port, request};
 pub use operator::{Operator, OperatorOptions, metric_in};
 pub use participants::{Info, JoinError, Left, Participant, Participants, ParticipantsOptions, Permission, Track};
+pub use plain::PlainClient;
 pub use process::{Launch, Process};
 pub use proxy::{Call, Fault, RecordingProxy, Webhook, WebhookRelay};
+pub use section::Section;
 pub use service::Service;
 pub use stack::stack_binary;
 pub use usage::{connections_to, cpu, descriptors, most_resident, resident, threads};

@@ -27,14 +27,14 @@ mod troubles;
 use std::time::Duration;
 
 use futures::future::join_all;
-use usher_testkit::{Cluster, most_resident, resident};
+use usher_testkit::{Cluster, figures::mebibytes, most_resident, resident};
 
 use self::{
     contender::{Contender, Entrant},
     joins::Joins,
     results::{Memory, Results, Scenario},
     sample::Sample,
-    solo::{Solo, mebibytes},
+    solo::Solo,
 };
 
 /// How much is measured.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use usher_testkit::repository;
+use usher_testkit::{Section, figures::millis, repository};
 
 use super::{
     contender::Contender,
@@ -12,8 +12,7 @@ use super::{
     solo::Solo,
 };
 
-const BEGIN: &str = "<!-- enforcement: written by make bench -->\n";
-const END: &str = "<!-- enforcement: end -->\n";
+const SECTION: Section = Section { name: "enforcement", command: "make bench" };
 
 const METHOD: &str = "## Enforcement
 
@@ -53,14 +52,7 @@ pub fn title(name: &str) -> &str {
 /// Writes the section into the page, and the picture beside it.
 pub fn write(results: &Results) {
     let folder = repository().join("docs");
-    let page = folder.join("benchmarks.md");
-    let text = std::fs::read_to_string(&page).unwrap_or_else(|_| "# Benchmarks\n\n".to_owned());
-    let section = format!("{BEGIN}{METHOD}\n{}{END}", self::text(results));
-    let (before, after) = match (text.split_once(BEGIN), text.split_once(END)) {
-        (Some((before, _)), Some((_, after))) => (before, after),
-        _ => (text.as_str(), ""),
-    };
-    std::fs::write(&page, format!("{before}{section}{after}")).expect("the page can be written");
+    SECTION.write(&folder.join("benchmarks.md"), "Benchmarks", &format!("{METHOD}\n{}", text(results)));
     std::fs::write(folder.join("benchmarks/enforcement.svg"), picture::draw(results)).expect("the picture too");
 }
 
@@ -98,15 +90,6 @@ fn table(scenario: &Scenario) -> String {
         );
     }
     text
-}
-
-/// Milliseconds, to a tenth below a hundred.
-fn millis(time: Option<f64>) -> String {
-    match time {
-        None => "–".to_owned(),
-        Some(time) if time < 100.0 => format!("{time:.1}"),
-        Some(time) => format!("{time:.0}"),
-    }
 }
 
 /// Usher beside the floor, where the floor does its work at all.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use usher_testkit::{Info, Participant};
+use usher_testkit::{
+    Info, Participant,
+    figures::{quantile, rounded},
+};
 
 use super::contender::Contender;
 
@@ -97,15 +100,4 @@ pub struct Outcome {
     pub writes_each: f64,
     /// CPU seconds for a hundred participants.
     pub cpu_of_100: f64,
-}
-
-/// The smallest value that is not exceeded by this part of all (nearest rank).
-pub fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
-    let rank = (sorted.len() as f64 * part).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().map(rounded)
-}
-
-/// To three digits after the point: more would be noise.
-pub fn rounded(number: f64) -> f64 {
-    (number * 1000.0).round() / 1000.0
 }

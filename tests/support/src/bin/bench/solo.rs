@@ -5,12 +5,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
-use usher_testkit::{Launch, TestDir, TokenSpec, cpu, resident};
+use usher_testkit::{
+    Launch, TestDir, TokenSpec, cpu,
+    figures::{mebibytes, quantile, rounded},
+    resident,
+};
 
 use super::{
     contender::{Contender, Entrant},
     joins::{Joins, crowd, leave, wait_quiet},
-    sample::{Outcome, Sample, quantile, rounded},
+    sample::{Outcome, Sample},
 };
 
 /// Connections of the flood, more than Usher serves at once; each sends the next webhook when the last is answered.
@@ -39,11 +43,6 @@ pub async fn rest(entrant: &Entrant, watched: Duration) -> (f64, f64) {
     sleep(watched).await;
     let used = cpu(entrant.program().id()) - before;
     (mebibytes(resident(entrant.program().id())), rounded(used.as_secs_f64() * 30.0 / watched.as_secs_f64()))
-}
-
-/// In MiB, to a tenth.
-pub fn mebibytes(bytes: u64) -> f64 {
-    (bytes as f64 / 1024.0 / 1024.0 * 10.0).round() / 10.0
 }
 
 /// Somebody joins while Usher is not there; then it starts. Median and worst.

@@ -1,0 +1,132 @@
+//! Who is measured, and how.
+
+use std::{path::Path, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use usher_testkit::{Launch, Service, TestDir, cpu, figures::mebibytes, free_port, most_resident, resident, scratch};
+
+use super::{
+    extent::{Extent, PATIENCE},
+    floor,
+    log::Calls,
+    manifests::{self, KEY, LATE, THEN, write_base},
+    results::{Outcome, Phase, Usage},
+    server::Server,
+    truth,
+};
+
+/// Who enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Contender {
+    /// The operator, on manifests in files.
+    Usher,
+    /// The least that can be done.
+    Floor,
+}
+
+impl Contender {
+    /// Both, in the order of the tables.
+    pub const ALL: [Self; 2] = [Self::Usher, Self::Floor];
+
+    /// As the command line names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usher => "usher",
+            Self::Floor => "floor",
+        }
+    }
+
+    /// As the tables name it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Usher => "Usher",
+            Self::Floor => "floor",
+        }
+    }
+}
+
+/// Measures one contender on a server of its own.
+pub async fn measure(contender: Contender, usher: &Path, extent: Extent) -> Outcome {
+    let folder = scratch("scale");
+    let port = free_port();
+    let webhooks = format!("http://127.0.0.1:{port}/webhooks/default/main");
+    let mut server = Server::start(usher, folder.path(), &webhooks, extent).await;
+    let manifests = folder.path().join("manifests");
+    manifests::write(&manifests, &server.url, extent);
+    let service = match contender {
+        Contender::Usher => operator(usher, &manifests, port),
+        Contender::Floor => floor::receiver(&server.url, port),
+    };
+
+    let begun = Timestamp::now();
+    let (cold, change);
+    match contender {
+        Contender::Usher => {
+            let from = server.log.calls.len();
+            let before = Usage { server_cpu: cpu(server.process.id()), ..Usage::default() };
+            service.start_without_waiting();
+            server.log.wait_changed(from, "", extent.participants, PATIENCE).await;
+            let converged = usage(&server, &service);
+            let calls = Calls(&server.log.calls[from..]);
+            cold = Phase::of("cold", calls, begun, ("", extent.participants), [before, converged]);
+            eprintln!("{}: cold: {cold:?}", contender.name());
+
+            let (from, begun) = (server.log.calls.len(), Timestamp::now());
+            write_base(&manifests, THEN);
+            server.log.wait_changed(from, "", extent.participants, PATIENCE).await;
+            let changed = usage(&server, &service);
+            let calls = Calls(&server.log.calls[from..]);
+            change = Phase::of("change", calls, begun, ("", extent.participants), [converged, changed]);
+        }
+        Contender::Floor => {
+            service.start().await;
+            (cold, change) = floor::sweep(&mut server, extent).await;
+        }
+    }
+    eprintln!("{}: change: {change:?}", contender.name());
+
+    // What has not been read of the log by then is not of the joins.
+    server.log.look();
+    let (from, before, begun) = (server.log.calls.len(), usage(&server, &service), Timestamp::now());
+    server.let_join().await;
+    let patience = PATIENCE + Duration::from_secs(extent.seconds as u64);
+    server.log.wait_changed(from, LATE, extent.joins(), patience).await;
+    let after = usage(&server, &service);
+    let calls = Calls(&server.log.calls[from..]);
+    let joins = Phase::of("joins", calls, begun, (LATE, extent.joins()), [before, after]);
+    eprintln!("{}: joins: {joins:?}", contender.name());
+
+    let undeclared = match contender {
+        Contender::Usher => Some(truth::undeclared(&server, extent).await),
+        Contender::Floor => None,
+    };
+    let _ = service.terminate(Duration::from_secs(20)).await;
+    Outcome { contender, cold, change, joins, undeclared }
+}
+
+/// The operator, without Kubernetes.
+fn operator(usher: &Path, manifests: &Path, port: u16) -> Service {
+    let (dir, admin) = (TestDir::current(), format!("127.0.0.1:{}", free_port()));
+    let launch = Launch::new(usher, dir.log("usher"))
+        .args(["run", "--log-level", "warn", "--http-addr", &format!("127.0.0.1:{port}"), "--admin-addr", &admin])
+        .args(["--status-file", "/dev/null", "--from"])
+        .arg(manifests);
+    Service::program("usher", launch, Some(format!("http://{admin}/readyz")), dir)
+}
+
+/// What the contender has used, and the server.
+fn usage(server: &Server, service: &Service) -> Usage {
+    Usage {
+        cpu: cpu(service.id()),
+        server_cpu: cpu(server.process.id()),
+        resident: mebibytes(resident(service.id())),
+        most: mebibytes(most_resident(service.id())),
+    }
+}
+
+/// The keys as the environment of a script names them.
+pub fn keys(launch: Launch) -> Launch {
+    launch.env("LIVEKIT_API_KEY", KEY.0).env("LIVEKIT_API_SECRET", KEY.1)
+}
