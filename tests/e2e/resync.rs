@@ -137,3 +137,39 @@ async fn after_a_restart_of_livekit_everybody_who_returns_is_enforced_again() {
     }
     stage.wait("roompolicy", "quiet", "Ready").await;
 }
+
+#[tokio::test]
+async fn a_budget_that_is_too_short_for_the_interval_is_told_by_status_and_metric() {
+    let stage = Stage::with(Scene { resync_interval: Some("5s"), ..Default::default() }).await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let mut guests = Vec::new();
+    for number in 0..11 {
+        guests.push(stage.join(&TokenSpec::new(&format!("hall-{number}"), "guest")).await);
+    }
+    let limited = async |limits: &str| {
+        let patch = format!("{{\"spec\":{{\"requests\":{limits}}}}}");
+        stage.kubectl(&["patch", "livekitserver", "main", "--type=merge", "-p", &patch]).await;
+    };
+    let told = async |what: &str, listed_every: f64| {
+        eventually(AGAIN, what, async || {
+            let server = stage.get("livekitserver", "main").await;
+            let ready = server["status"]["conditions"].as_array().and_then(|all| all.first()).cloned();
+            let (status, message) = ready.map(|ready| (ready["status"].clone(), ready["message"].clone())).unzip();
+            let metric = stage.operator.metric("usher_resync_interval_seconds").await;
+            let is_told = message.as_ref().and_then(|text| text.as_str()).is_some_and(|text| text.ends_with(what));
+            if status == Some("True".into()) && is_told && metric == Some(listed_every) {
+                Ok(())
+            } else {
+                Err(format!("{message:?}, {metric:?}"))
+            }
+        })
+        .await;
+    };
+    told("The server answers.", 5.0).await;
+    // Half of it is for listings: two a second, of the rooms and of each of eleven.
+    limited("{\"perSecond\": 4, \"burst\": 4}").await;
+    told("each is listed every 10 s at the latest and not as often as resyncInterval says.", 6.0).await;
+    limited("null").await;
+    told("The server answers.", 5.0).await;
+    assert_eq!(guests.len(), 11);
+}

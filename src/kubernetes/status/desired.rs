@@ -83,8 +83,8 @@ fn stretched(report: &ServerReport) -> String {
     report.stretched.map_or_else(String::new, |interval| {
         let secs = interval.as_secs();
         format!(
-            " For its rooms spec.requests.perSecond is too low: each is listed every {secs} s and not as often as \
-             resyncInterval says."
+            " For its rooms spec.requests.perSecond is too low: each is listed every {secs} s at the latest and \
+             not as often as resyncInterval says."
         )
     })
 }

@@ -3,6 +3,7 @@
 mod content;
 mod pace;
 mod reasons;
+mod stretched;
 mod transfers;
 
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
