@@ -1,17 +1,31 @@
-//! Sends forged webhooks without end, as fast as they are answered, over many connections.
+//! Sends forged webhooks, as fast as they are answered, over many connections, until SIGTERM; then says on standard
+//! output how many it has sent, and how they were answered.
 //!
 //! ```text
 //! flood URL CONNECTIONS API_KEY
 //! ```
 
-#![allow(clippy::expect_used, reason = "a program for the benchmark, which ends where it cannot go on")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a program for the benchmark, which ends where it cannot go on"
+)]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    signal::unix::{SignalKind, signal},
+    time::Instant,
 };
 use usher_testkit::ApiKey;
 
@@ -23,8 +37,23 @@ async fn main() {
     let uri: http::Uri = url.parse().expect("a URL");
     let address = uri.authority().expect("a URL with a host").to_string();
     let request: Arc<[u8]> = forged(&address, uri.path(), &key).into();
-    let floods = (0..connections).map(|_| tokio::spawn(flood(address.clone(), Arc::clone(&request))));
-    futures::future::join_all(floods).await;
+    let mut end = signal(SignalKind::terminate()).expect("signals can be heard");
+    let (begun, sent) = (Instant::now(), Arc::new(Sent::default()));
+    for _ in 0..connections {
+        tokio::spawn(flood(address.clone(), Arc::clone(&request), Arc::clone(&sent)));
+    }
+    end.recv().await;
+    let seconds = begun.elapsed().as_secs_f64();
+    let answered = sent.answered.lock().unwrap_or_else(PoisonError::into_inner);
+    println!("{}", json!({"seconds": seconds, "sent": sent.all.load(Ordering::Relaxed), "answered": &*answered}));
+}
+
+/// What has been sent.
+#[derive(Default)]
+struct Sent {
+    all: AtomicU64,
+    /// How many were answered, by status.
+    answered: Mutex<BTreeMap<String, u64>>,
 }
 
 /// What a real one looks like, signed with a secret that is not the server's.
@@ -52,21 +81,22 @@ fn forged(host: &str, path: &str, key: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-async fn flood(address: String, request: Arc<[u8]>) {
+async fn flood(address: String, request: Arc<[u8]>, sent: Arc<Sent>) {
     loop {
-        if connected(&address, &request).await.is_err() {
+        if connected(&address, &request, &sent).await.is_err() {
             // Refused, or shown out: the next connection is not worth a busy loop.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }
 
-async fn connected(address: &str, request: &[u8]) -> std::io::Result<()> {
+async fn connected(address: &str, request: &[u8], sent: &Sent) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut buffer = [0; 1024];
     loop {
         stream.write_all(request).await?;
+        sent.all.fetch_add(1, Ordering::Relaxed);
         let mut received = 0;
         while !buffer[..received].ends_with(b"\r\n\r\n") {
             match stream.read(&mut buffer[received..]).await? {
@@ -74,5 +104,8 @@ async fn connected(address: &str, request: &[u8]) -> std::io::Result<()> {
                 count => received += count,
             }
         }
+        // HTTP/1.1 401 Unauthorized
+        let status = String::from_utf8_lossy(buffer.get(9..12).unwrap_or_default()).into_owned();
+        *sent.answered.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() += 1;
     }
 }

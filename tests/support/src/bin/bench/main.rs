@@ -16,11 +16,13 @@
 )]
 
 mod contender;
+mod flood;
 mod joins;
 mod page;
 mod picture;
 mod results;
 mod sample;
+mod sink;
 mod solo;
 mod troubles;
 
@@ -111,10 +113,10 @@ async fn measure(extent: Extent, only: &str) -> Results {
     }
     if let (Some((resident, cpu_at_rest)), true) = (at_rest, only.is_empty()) {
         let cold_start = solo::cold_start(usher, extent.cold_starts).await;
-        let (quiet, flooded, flood_rate) = solo::flood(usher, &FLOOD, kills).await;
-        results.solo = Some(Solo { resident, cpu_at_rest, cold_start, quiet, flooded, flood_rate });
+        let flood = flood::flood(usher, &FLOOD, kills).await;
+        results.solo = Some(Solo { resident, cpu_at_rest, cold_start, flood });
     } else if wanted("flood") {
-        println!("{:#?}", solo::flood(usher, &FLOOD, kills).await);
+        println!("{}", page::flood(&flood::flood(usher, &FLOOD, kills).await));
     } else if wanted("cold") {
         println!("{:#?}", solo::cold_start(usher, extent.cold_starts).await);
     }

@@ -6,6 +6,7 @@ use usher_testkit::{Section, figures::millis, repository};
 
 use super::{
     contender::Contender,
+    flood::Flooded,
     picture,
     results::{Results, Scenario},
     sample::Outcome,
@@ -65,7 +66,7 @@ pub fn text(results: &Results) -> String {
     text += &ratios(results);
     text += &memory(results);
     if let Some(solo) = &results.solo {
-        text += &alone(solo, results);
+        text += &alone(solo);
     }
     text
 }
@@ -133,20 +134,30 @@ fn memory(results: &Results) -> String {
     text
 }
 
-fn alone(solo: &Solo, results: &Results) -> String {
-    let Solo { resident, cpu_at_rest, cold_start: (median, worst), quiet, flooded, flood_rate } = solo;
-    let (before, during) = (quiet.p50.unwrap_or(f64::NAN), flooded.p50.unwrap_or(f64::NAN));
+fn alone(solo: &Solo) -> String {
+    let Solo { resident, cpu_at_rest, cold_start: (median, worst), flood } = solo;
     format!(
         "\n### Usher alone\n\n\
          - At rest: {resident} MiB resident (aim: under 20), {cpu_at_rest:.3} s of CPU in 30 s.\n\
          - Cold start, from the start of the process to the first participant that is as declared: {median:.0} ms at \
          the median, {worst:.0} at worst (aim: under 500).\n\
-         - A flood of forged webhooks over 600 connections, sent by the same {cores} cores, of which Usher let {flood_rate:.0} \
-         a second come through (a stranger waits 100 ms for its refusal): \
-         joins at five a second took {during:.1} ms at the median and {before:.1} without it, {} times as much (aim: \
-         2); never enforced: {}.\n",
+         {}",
+        self::flood(flood)
+    )
+}
+
+/// What a flood of forged webhooks did.
+pub fn flood(flood: &Flooded) -> String {
+    let Flooded { possible, sent, answered, counted: (counted, all), quiet, flooded } = flood;
+    let (before, during) = (quiet.p50.unwrap_or(f64::NAN), flooded.p50.unwrap_or(f64::NAN));
+    let answered: Vec<_> = answered.iter().map(|(status, rate)| format!("{rate:.0} with {status}")).collect();
+    format!(
+        "- A flood of forged webhooks over 600 connections, sent by the same cores. To somebody who answers at once \
+         they can send {possible:.0} a second; to Usher, at which a stranger waits 100 ms for its refusal, {sent:.0} \
+         came through, answered {} ({counted:.0} of {all:.0} counted as forged). Joins at five a second took \
+         {during:.1} ms at the median and {before:.1} without it, {} times as much (aim: 2); never enforced: {}.\n",
+        answered.join(", "),
         against(during / before, 2.0),
         flooded.unenforced,
-        cores = results.cores
     )
 }
