@@ -155,7 +155,8 @@ impl Path {
         tokio::spawn(Engine::new(catalogs, reporting, routes.clone(), Arc::clone(&metrics)).run(stopped.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(http::serve(listener, http::webhooks(routes, metrics), Guests::Known, stopped));
+        let router = http::webhooks(routes, Arc::clone(&metrics));
+        tokio::spawn(http::serve(listener, router, Guests::Known(metrics), stopped));
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;

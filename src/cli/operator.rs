@@ -52,7 +52,7 @@ impl Operator {
             servers.spawn(http::serve(listener, router, Guests::All, stop.clone()));
         }
         let router = http::webhooks(routes.clone(), Arc::clone(&metrics));
-        servers.spawn(http::serve(listener, router, Guests::Known, stop));
+        servers.spawn(http::serve(listener, router, Guests::Known(Arc::clone(&metrics)), stop));
         Ok(Self { catalog, reports, readiness, metrics, webhooks, stopping, catalogs, reporting, routes, servers })
     }
 

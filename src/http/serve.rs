@@ -23,7 +23,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::engine::stopped;
+use crate::{engine::stopped, metrics::Metrics};
 
 /// Connections at the same time. LiveKit keeps a few; the next ones wait in the kernel's queue.
 const CONNECTIONS: usize = 512;
@@ -40,12 +40,12 @@ const BUFFER: usize = 32 << 10;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Who may stay connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Guests {
     /// Anybody: the address is not for strangers.
     All,
-    /// Who proves soon to be known, by [`Known::is`].
-    Known,
+    /// Who proves soon to be known, by [`Known::is`]. Whoever does not, and whose request never ends, is counted here.
+    Known(Arc<Metrics>),
 }
 
 /// Whether whoever is at the other end of a connection is known. Every request carries it as an extension.
@@ -108,13 +108,21 @@ pub async fn serve(listener: TcpListener, router: Router, guests: Guests, mut st
             .max_headers(HEADERS)
             .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let (connection, guests) = (graceful.watch(connection), guests.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            tokio::select! {
+            let Guests::Known(metrics) = guests else {
                 // It ends in an error when the other end breaks the rules or goes: that is its own affair.
-                _ = connection => {}
-                () = known.or_time_is_over(), if guests == Guests::Known => {}
+                let _ = connection.await;
+                return;
+            };
+            tokio::select! {
+                ended = connection => {
+                    if ended.is_err_and(|error| error.is_parse_too_large()) {
+                        metrics.webhook_rejected("header_size");
+                    }
+                }
+                () = known.or_time_is_over() => metrics.webhook_rejected("slow"),
             }
         });
     }

@@ -1,6 +1,6 @@
 //! Whoever can reach the receiver of webhooks and has no key costs little and changes nothing.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use serde_json::json;
@@ -9,9 +9,13 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+use usher::livekit::{Credentials, webhook::sign};
 use usher_testkit::{ApiKey, TokenSpec, eventually, request};
 
-use crate::stage::{A_WHILE, AGAIN, QUIET, SOON, Stage};
+use crate::{
+    stage::{A_WHILE, AGAIN, QUIET, SOON, Stage},
+    webhooks::kept_back,
+};
 
 impl Stage {
     async fn stranger(&self) -> TcpStream {
@@ -21,12 +25,6 @@ impl Stage {
 
     fn webhook_path(&self) -> String {
         format!("/webhooks/{}/main", self.namespace)
-    }
-
-    /// A token with the hash of no body that will ever come.
-    fn token(&self) -> String {
-        let claims = json!({"sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="});
-        self.livekit.keys()[0].sign(claims.as_object().unwrap().clone(), Duration::from_secs(300))
     }
 
     async fn rejected(&self, reason: &str) -> f64 {
@@ -65,30 +63,49 @@ async fn of_a_body_without_a_good_token_not_one_byte_is_awaited() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_or_does_not_come_is_given_up() {
+async fn a_body_that_is_too_large_or_does_not_come_changes_nothing_and_is_counted() {
     let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    // Good but for its length: the blanks at its end are JSON, and signed.
+    let (guest, webhook) = kept_back(&stage).await;
+    let key = &stage.livekit.keys()[0];
+    let padded = |size: usize| {
+        let mut body = webhook.call.body.to_vec();
+        body.resize(size, b' ');
+        let token = sign(&Credentials::new(&key.key, &key.secret), &body, SystemTime::now()).unwrap();
+        (token, body)
+    };
     let url = format!("{}{}", stage.operator.http_url(), stage.webhook_path());
-    let mut headers = HeaderMap::new();
-    headers.insert("authorization", stage.token().parse().unwrap());
-    let reply = request(http::Method::POST, &url, headers, vec![b' '; 3 << 20]).await;
+    let post = |(token, body): (String, Vec<u8>)| {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", token.parse().unwrap());
+        request(http::Method::POST, &url, headers, body)
+    };
+    let reply = post(padded(3 << 20)).await;
     // It may be answered, or cut off, while it is still being sent.
     assert!(reply.is_err() || reply.is_ok_and(|reply| reply.status == 413));
     stage.wait_rejected("body_size").await;
 
+    // Its last byte does not come.
+    let (token, body) = padded(10_000);
     let mut stream = stage.stranger().await;
-    let head = format!(
-        "POST {} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Length: 10\r\n\r\nslow",
-        stage.webhook_path(),
-        stage.token()
-    );
+    let path = stage.webhook_path();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 10000\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body[..9_999]).await.unwrap();
     stage.wait_rejected("slow").await;
     let answer = read_all(stream).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+
+    guest.assert_unchanged_for(A_WHILE).await;
+    assert_eq!(stage.proxy.writes().len(), 0);
+    // All of it does it, so that the test says something.
+    assert_eq!(post((token, body)).await.unwrap().status, 200);
+    guest.wait_for(SOON, |info| !info.permission.can_publish).await;
 }
 
 #[tokio::test]
-async fn strangers_are_shown_out_and_keep_nobody_else_out() {
+async fn strangers_are_shown_out_and_counted_and_keep_nobody_else_out() {
     let stage = Stage::set().await;
     stage.policy("quiet", "hall-", QUIET).await;
     let mut strangers = Vec::new();
@@ -105,10 +122,11 @@ async fn strangers_are_shown_out_and_keep_nobody_else_out() {
     for stream in strangers.into_iter().take(2) {
         assert_eq!(read_all(stream).await, "");
     }
+    stage.wait_rejected("slow").await;
 }
 
 #[tokio::test]
-async fn headers_without_end_are_refused() {
+async fn headers_without_end_are_refused_and_counted() {
     let stage = Stage::set().await;
     let mut stream = stage.stranger().await;
     stream.write_all(format!("POST {} HTTP/1.1\r\n", stage.webhook_path()).as_bytes()).await.unwrap();
@@ -120,6 +138,7 @@ async fn headers_without_end_are_refused() {
     }
     let answer = read_all(stream).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    stage.wait_rejected("header_size").await;
 }
 
 #[tokio::test]

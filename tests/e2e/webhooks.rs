@@ -62,7 +62,7 @@ async fn a_doubled_or_late_webhook_changes_nothing_more() {
 }
 
 /// The webhook of a real join, kept back from the operator.
-async fn kept_back(stage: &Stage) -> (usher_testkit::Participant, usher_testkit::Webhook) {
+pub async fn kept_back(stage: &Stage) -> (usher_testkit::Participant, usher_testkit::Webhook) {
     stage.relay.swallow();
     let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
     let webhook = stage.relay.wait_for(SOON, |webhook| webhook.event == "participant_joined").await;
