@@ -69,18 +69,6 @@ async fn policies(cluster: &Cluster, operator: &Operator) {
         (cpu(operator.id()) - cpu_before).as_secs_f64(),
         resident(operator.id()) as f64 / 1024.0 / 1024.0
     );
-    // The rooms of the joins end when their participants have been gone for a while, and counts are written at most
-    // every 30 s: it is at rest when it has told of the end of the last one.
-    let ended = async || {
-        let status = cluster.kubectl(&["get", "lks", "main", "-o", "jsonpath={.status}"], None).await.ok();
-        let policy = cluster.kubectl(&["get", "rpol", "measure", "-o", "jsonpath={.status.summary}"], None).await.ok();
-        let is_zero = |text: &str| {
-            let numbers: Value = serde_json::from_str(text).unwrap_or_default();
-            numbers["rooms"] == 0 && numbers["participants"] == 0
-        };
-        if is_zero(&status) && is_zero(&policy) { Ok(()) } else { Err(format!("{status} {policy}")) }
-    };
-    eventually(Duration::from_secs(240), "no room in session", ended).await;
     let (written, writes) = (versions(&api).await, operator.metric("usher_status_writes_total").await);
     tokio::time::sleep(REST).await;
     let later = versions(&api).await;
