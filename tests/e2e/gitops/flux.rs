@@ -14,6 +14,7 @@ use axum::{Router, extract::State, http::Uri};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
 use usher_testkit::{
     Cluster, Launch, Process, TestDir, eventually, free_port, markdown, repository, scratch, stack_binary,
@@ -31,6 +32,8 @@ pub struct Flux<'a> {
     archives: Archives,
     server: JoinHandle<()>,
     controller: Process,
+    // It goes with the controller.
+    _temporary: TempDir,
     revisions: usize,
 }
 
@@ -53,6 +56,8 @@ impl<'a> Flux<'a> {
         let router = Router::new().fallback(archive).with_state(Arc::clone(&archives));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
 
+        // Each begins by removing what it finds in there of earlier ones, which might still run.
+        let temporary = scratch("flux");
         let controller = Launch::new(stack_binary("kustomize-controller"), TestDir::current().log("flux"))
             .args(["--watch-all-namespaces=false", "--enable-leader-election=false", "--log-level=info"])
             .args([
@@ -61,8 +66,18 @@ impl<'a> Flux<'a> {
             ])
             .env("KUBECONFIG", cluster.kubeconfig())
             .env("RUNTIME_NAMESPACE", namespace)
+            .env("TMPDIR", temporary.path())
             .start();
-        let flux = Self { cluster, namespace: namespace.to_owned(), url, archives, server, controller, revisions: 0 };
+        let flux = Self {
+            cluster,
+            namespace: namespace.to_owned(),
+            url,
+            archives,
+            server,
+            controller,
+            _temporary: temporary,
+            revisions: 0,
+        };
         flux.kubectl_apply(&json!({
             "apiVersion": "source.toolkit.fluxcd.io/v1",
             "kind": "GitRepository",

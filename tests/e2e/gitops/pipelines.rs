@@ -68,7 +68,7 @@ async fn flux_is_ready_when_we_are_though_the_policy_comes_before_its_server() {
             assert_eq!(object["status"]["lastAppliedRevision"], first.as_str());
             break;
         }
-        assert!(status == "Unknown" && begun.elapsed() < AGAIN, "{status} {reason}");
+        assert!(status == "Unknown" && begun.elapsed() < AGAIN, "{status} {reason}: {}", object["status"]);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
@@ -133,6 +133,32 @@ async fn with_our_expressions_flux_fails_at_once_where_somebody_must_mend_someth
     stage.wait("roompolicy", "webinar", "Ready").await;
     flux.reconcile().await;
     flux.wait(&first, "True", "ReconciliationSucceeded").await;
+}
+
+#[tokio::test]
+async fn flux_replaces_an_object_whose_server_changes_where_it_is_told_to() {
+    let stage = Stage::set().await;
+    let mut flux = Flux::start(&stage.cluster, &stage.namespace).await;
+    flux.kustomize(0).await;
+    let first = flux.commit(&files(&example("webinar"))).await;
+    flux.wait(&first, "True", "ReconciliationSucceeded").await;
+    let uid = stage.get("roompolicy", "webinar").await["metadata"]["uid"].clone();
+    // The same server, said in other words, is another reference.
+    let change = |from: &str, to: &str, manifests: &[(String, String)]| -> Vec<(String, String)> {
+        assert!(manifests.iter().all(|(_, text)| text.matches(from).count() == 1), "{from}");
+        manifests.iter().map(|(name, text)| (name.clone(), text.replace(from, to))).collect()
+    };
+    let namespace = format!("    name: main\n    namespace: {}\n", stage.namespace);
+    let moved = change("    name: main\n", &namespace, &example("webinar"));
+    let second = flux.commit(&files(&moved)).await;
+    flux.wait(&second, "False", "ReconciliationFailed").await;
+    assert_eq!(stage.get("roompolicy", "webinar").await["metadata"]["uid"], uid);
+    let annotation = "  name: webinar\n  annotations: {kustomize.toolkit.fluxcd.io/force: enabled}\n";
+    let third = flux.commit(&files(&change("  name: webinar\n", annotation, &moved))).await;
+    flux.wait(&third, "True", "ReconciliationSucceeded").await;
+    let object = stage.get("roompolicy", "webinar").await;
+    assert_ne!(object["metadata"]["uid"], uid);
+    assert_eq!(object["spec"]["serverRef"]["namespace"], stage.namespace.as_str());
 }
 
 #[tokio::test]
