@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 use usher::livekit::{Credentials, webhook::sign};
-use usher_testkit::{ApiKey, TokenSpec, eventually, request};
+use usher_testkit::{ApiKey, Fault, TokenSpec, eventually, request};
 
 use crate::{
     stage::{A_WHILE, AGAIN, QUIET, SOON, Stage},
@@ -194,4 +194,37 @@ async fn a_flood_of_forged_webhooks_changes_nothing_keeps_nobody_out_and_is_coun
     guest.assert_unchanged_for(A_WHILE).await;
     assert_eq!(stage.proxy.writes().len(), 1);
     assert_eq!(stage.operator.metric("usher_webhook_age_seconds_count").await, Some(2.0), "room and participant");
+}
+
+#[tokio::test]
+async fn a_webhook_is_answered_before_it_is_acted_upon() {
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let (guest, webhook) = kept_back(&stage).await;
+    stage.proxy.fault("UpdateParticipant", Fault::Delay(Duration::from_secs(3)));
+    assert_eq!(stage.relay.resend(&webhook).await.status, 200);
+    let answered = stage.proxy.calls_of("UpdateParticipant").into_iter().filter(|call| call.status.is_some());
+    assert_eq!(answered.count(), 0, "LiveKit's next webhook waits for this answer");
+    guest.wait_for(SOON, |info| !info.permission.can_publish).await;
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_knows_is_taken_and_ignored() {
+    let stage = Stage::set().await;
+    stage.policy("quiet", "hall-", QUIET).await;
+    let (guest, webhook) = kept_back(&stage).await;
+    let key = &stage.livekit.keys()[0];
+    let mut event = webhook.json.clone();
+    event["event"] = json!("participant_promoted");
+    event["id"] = json!("EV_of_the_future");
+    event["promotion"] = json!({"to": ["host"]});
+    let body = event.to_string().into_bytes();
+    let token = sign(&Credentials::new(&key.key, &key.secret), &body, SystemTime::now()).unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", token.parse().unwrap());
+    let url = format!("{}{}", stage.operator.http_url(), stage.webhook_path());
+    assert_eq!(request(http::Method::POST, &url, headers, body).await.unwrap().status, 200);
+    assert_eq!(stage.operator.metric("usher_webhooks_received_total{event=\"other\"}").await, Some(1.0));
+    guest.assert_unchanged_for(A_WHILE).await;
+    assert_eq!(stage.proxy.writes().len(), 0);
 }

@@ -10,7 +10,7 @@ use crate::{sample::Sample, stage::Stage, weather::Spell};
 /// Between two things that happen.
 const TICK: Duration = Duration::from_millis(25);
 /// How long everybody may take to become as declared: the longest pause after failures, and some listings.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// So long LiveKit is down.
 const DOWN: Duration = Duration::from_millis(300);
 /// Edits are taken within this time.
@@ -67,7 +67,7 @@ async fn happen(stage: &mut Stage, pace: &Pace) {
 async fn become_as_declared(stage: &Stage) {
     eventually(PATIENCE, "everybody is as declared", async || {
         let deviations = stage.server.act(|simulator| stage.declared.deviations(simulator));
-        if deviations.is_empty() { Ok(()) } else { Err(format!("{deviations:#?}\n{}", stage.operator.log())) }
+        if deviations.is_empty() { Ok(()) } else { Err(format!("{deviations:#?}")) }
     })
     .await;
     let missing = stage.people.missing(&stage.server);

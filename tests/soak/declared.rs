@@ -31,7 +31,7 @@ pub struct Declared {
 
 impl Declared {
     pub fn new() -> Self {
-        Self { timeout_ms: 1000, guests_publish: false, banned: true, row: None, forwards: true, moves: true }
+        Self { timeout_ms: 2000, guests_publish: false, banned: true, row: None, forwards: true, moves: true }
     }
 
     /// Writes the manifests into a folder; what is absent is deleted.

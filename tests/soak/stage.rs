@@ -39,7 +39,7 @@ impl Stage {
             1 => declared.guests_publish = !declared.guests_publish,
             2 => declared.banned = false,
             3 => declared.forwards = false,
-            4 => declared.timeout_ms = if declared.timeout_ms == 1000 { 1100 } else { 1000 },
+            4 => declared.timeout_ms = if declared.timeout_ms == 2000 { 2100 } else { 2000 },
             5 => return self.break_row(),
             6 => declared.row = None,
             7 => declared.moves = false,

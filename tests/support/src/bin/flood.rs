@@ -90,6 +90,9 @@ async fn flood(address: String, request: Arc<[u8]>, sent: Arc<Sent>) {
     }
 }
 
+/// What is sent after this, nobody reads.
+const CLOSE: &[u8] = b"connection: close";
+
 async fn connected(address: &str, request: &[u8], sent: &Sent) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
@@ -107,5 +110,8 @@ async fn connected(address: &str, request: &[u8], sent: &Sent) -> std::io::Resul
         // HTTP/1.1 401 Unauthorized
         let status = String::from_utf8_lossy(buffer.get(9..12).unwrap_or_default()).into_owned();
         *sent.answered.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() += 1;
+        if buffer[..received].windows(CLOSE.len()).any(|part| part.eq_ignore_ascii_case(CLOSE)) {
+            return Ok(());
+        }
     }
 }

@@ -27,7 +27,7 @@ pub struct Flooded {
     pub sent: f64,
     /// How many of them were answered, a second, by status.
     pub answered: BTreeMap<String, f64>,
-    /// As many as Usher counted as forged, all rounds together, and as were answered.
+    /// As many as Usher counted as forged, all rounds together, and as were sent.
     pub counted: (f64, f64),
     /// The same joins without and with it.
     pub quiet: Outcome,
@@ -76,7 +76,7 @@ pub async fn flood(entrant: &Entrant, joins: &Joins, rounds: usize) -> Flooded {
         sent.add(said);
         sleep(Duration::from_secs(1)).await;
     }
-    let counted = (counted(entrant).await - before, sent.answered.values().sum());
+    let counted = (counted(entrant).await - before, sent.sent);
     Flooded {
         possible: idle.a_second(idle.answered.values().sum()),
         sent: sent.a_second(sent.sent),

@@ -153,8 +153,8 @@ pub fn flood(flood: &Flooded) -> String {
     let answered: Vec<_> = answered.iter().map(|(status, rate)| format!("{rate:.0} with {status}")).collect();
     format!(
         "- A flood of forged webhooks over 600 connections, sent by the same cores. To somebody who answers at once \
-         they can send {possible:.0} a second; to Usher, at which a stranger waits 100 ms for its refusal, {sent:.0} \
-         came through, answered {} ({counted:.0} of {all:.0} counted as forged). Joins at five a second took \
+         they can send {possible:.0} a second; to Usher, at which a stranger waits 100 ms for its refusal, {sent:.0}: \
+         answered a second {} ({counted:.0} of all {all:.0} counted as forged). Joins at five a second took \
          {during:.1} ms at the median and {before:.1} without it, {} times as much (aim: 2); never enforced: {}.\n",
         answered.join(", "),
         against(during / before, 2.0),
