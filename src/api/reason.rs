@@ -73,8 +73,8 @@ reasons! {
     /// The Secret with the API keys does not exist, lacks a key, or no credentials are given. Create it, or correct
     /// spec.credentials.
     SecretNotFound => Reconciling,
-    /// The operator may not read Secrets or ConfigMaps in the LiveKitServer's namespace. Apply the RoleBinding that
-    /// the message shows.
+    /// The operator may not read the Secret or ConfigMap in the LiveKitServer's namespace. Name it in the chart's
+    /// serverNamespaces, or run the commands that the message shows.
     SecretForbidden => Reconciling,
     /// What the Secret holds cannot be used: an empty key, a keys file without lines "apiKey: secret", or a
     /// LIVEKIT_URL with another host than spec.url. Correct the Secret.
@@ -98,8 +98,8 @@ reasons! {
     /// A participant of the same identity is in the destination otherwise than as a copy, so it is neither forwarded
     /// nor moved there. It is tried again when that one has left.
     IdentityInUse => Reconciling,
-    /// Something else undoes again and again what is enforced, so it is corrected less often, every 5 minutes at
-    /// least. Find the other writer, or leave the field to it.
+    /// Something else ends the copies of a forward again and again, so they are made less often, every 5 minutes at
+    /// least. Find it, or narrow the forward.
     UndoneByOthers => Reconciling,
     /// Moves send a participant back and forth, so the lower-placed one has stopped for it. Narrow one of the two.
     MoveLoop => Reconciling,
