@@ -41,14 +41,6 @@ macro_rules! reasons {
                     $(Self::$name => Outcome::$outcome,)+
                 }
             }
-
-            /// What it means and what helps, as the operations page prints it.
-            #[must_use]
-            pub const fn doc(self) -> &'static str {
-                match self {
-                    $(Self::$name => concat!($($doc),+),)+
-                }
-            }
         }
     };
 }
@@ -129,7 +121,6 @@ mod tests {
     fn texts_are_what_conditions_allow() {
         for reason in Reason::ALL {
             assert!(reason.as_str().chars().all(|char| char.is_ascii_alphanumeric()), "{reason}");
-            assert!(reason.doc().trim_end().ends_with('.'), "{reason}: {}", reason.doc());
         }
     }
 
