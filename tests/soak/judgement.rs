@@ -51,7 +51,7 @@ pub fn judge(samples: &[Sample], tolerance: Tolerance) -> Vec<String> {
 }
 
 fn memory(samples: &[Sample]) -> u64 {
-    let mut all: Vec<u64> = samples.iter().map(|sample| sample.resident).collect();
+    let mut all: Vec<u64> = samples.iter().map(|sample| sample.anonymous).collect();
     all.sort_unstable();
     all[all.len() / 2]
 }
@@ -64,17 +64,17 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     /// An hour of a cycle a minute, that uses this much at its end.
-    fn hour(resident: impl Fn(u64) -> u64, count: impl Fn(usize) -> [usize; 3]) -> Vec<Sample> {
+    fn hour(memory: impl Fn(u64) -> u64, count: impl Fn(usize) -> [usize; 3]) -> Vec<Sample> {
         let cycle = |number: usize| {
             let [descriptors, threads, tasks] = count(number);
-            let (at, resident) = (Duration::from_secs(60) * number as u32, resident(number as u64));
-            Sample { at, joined: 0, resident, descriptors, threads, tasks }
+            let (at, anonymous) = (Duration::from_secs(60) * number as u32, memory(number as u64));
+            Sample { at, joined: 0, resident: 0, anonymous, descriptors, threads, tasks }
         };
         (0..60).map(cycle).collect()
     }
 
-    fn found(resident: impl Fn(u64) -> u64, count: impl Fn(usize) -> [usize; 3]) -> Vec<String> {
-        judge(&hour(resident, count), Tolerance::STRICT)
+    fn found(memory: impl Fn(u64) -> u64, count: impl Fn(usize) -> [usize; 3]) -> Vec<String> {
+        judge(&hour(memory, count), Tolerance::STRICT)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use usher_testkit::{connections_to, descriptors, resident, threads};
+use usher_testkit::{anonymous, connections_to, descriptors, resident, threads};
 
 use crate::stage::Stage;
 
@@ -21,8 +21,10 @@ pub struct Sample {
     pub at: Duration,
     /// Participants who have come so far.
     pub joined: u64,
-    /// Memory in RAM, in bytes.
+    /// Memory in RAM, in bytes, and the part of it that is not the program's own file: of that, more is read in as the
+    /// program gets to it.
     pub resident: u64,
+    pub anonymous: u64,
     /// Open file descriptors, without those of connections to LiveKit: of them it keeps one or two for a while.
     pub descriptors: usize,
     /// Threads of the process.
@@ -33,7 +35,7 @@ pub struct Sample {
 
 impl Sample {
     /// The columns of what it shows.
-    pub const HEAD: &str = "   at   joined  resident KiB  descriptors  threads  tasks";
+    pub const HEAD: &str = "   at   joined  resident KiB  anonymous KiB  descriptors  threads  tasks";
 
     /// The lowest numbers of some looks: something is always just under way.
     pub async fn take(stage: &Stage, begun: Instant) -> Self {
@@ -46,7 +48,7 @@ impl Sample {
             lowest.descriptors = lowest.descriptors.min(seen.descriptors);
             lowest.threads = lowest.threads.min(seen.threads);
             lowest.tasks = lowest.tasks.min(seen.tasks);
-            (lowest.at, lowest.resident) = (seen.at, seen.resident);
+            (lowest.at, lowest.resident, lowest.anonymous) = (seen.at, seen.resident, seen.anonymous);
             if lowest.counts() != before {
                 since = Instant::now();
             }
@@ -64,6 +66,7 @@ impl Sample {
                     at: begun.elapsed(),
                     joined: stage.people.joined,
                     resident: resident(process),
+                    anonymous: anonymous(process),
                     descriptors: descriptors - connections,
                     threads: threads(process),
                     tasks: tasks - connections,
@@ -79,8 +82,8 @@ impl Sample {
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, joined, resident, descriptors, threads, tasks } = self;
-        let (secs, kib) = (at.as_secs(), resident / 1024);
-        write!(f, "{secs:4}s {joined:8} {kib:13} {descriptors:12} {threads:8} {tasks:6}")
+        let Self { at, joined, resident, anonymous, descriptors, threads, tasks } = self;
+        let (secs, resident, anonymous) = (at.as_secs(), resident / 1024, anonymous / 1024);
+        write!(f, "{secs:4}s {joined:8} {resident:13} {anonymous:14} {descriptors:12} {threads:8} {tasks:6}")
     }
 }

@@ -87,5 +87,5 @@ pub use proxy::{Call, Fault, RecordingProxy, Webhook, WebhookRelay};
 pub use section::Section;
 pub use service::Service;
 pub use stack::stack_binary;
-pub use usage::{connections_to, cpu, descriptors, most_resident, resident, threads};
+pub use usage::{anonymous, connections_to, cpu, descriptors, most_resident, resident, threads};
 pub use wait::eventually;

@@ -23,6 +23,15 @@ pub fn resident(process: i32) -> u64 {
     kibibytes(process, "VmRSS:")
 }
 
+/// The part of it that the process asked for and that is no page of a file, in bytes (proc_pid_status, RssAnon).
+///
+/// # Panics
+///
+/// When there is no such process.
+pub fn anonymous(process: i32) -> u64 {
+    kibibytes(process, "RssAnon:")
+}
+
 /// The most that has been in RAM at once, in bytes (proc_pid_status, VmHWM).
 ///
 /// # Panics
