@@ -9,6 +9,7 @@ use tokio::{
 
 use crate::{
     engine::{Audience, Catalog, Engine, Leadership, Reports, Routes},
+    files::{Teller, Wires},
     http::{self, Guests},
     kubernetes::{CatalogSender, Readiness},
     livekit::Client,
@@ -61,6 +62,17 @@ impl Operator {
         let (catalogs, reporting) = (self.catalogs.clone(), self.reporting.clone());
         let engine = Engine::new(catalogs, reporting, self.routes.clone(), Arc::clone(&self.metrics));
         tokio::spawn(engine.telling(audience).led_by(leadership).run(self.stop()))
+    }
+
+    /// What manifests in files work with.
+    pub(super) fn wires(&self, told: Teller) -> Wires {
+        Wires {
+            catalog: self.catalog.clone(),
+            reports: self.reports.clone(),
+            stop: self.stop(),
+            readiness: self.readiness.clone(),
+            told,
+        }
     }
 
     /// Tells when to stop.

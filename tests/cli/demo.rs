@@ -137,6 +137,31 @@ async fn on_a_terminal_it_shows_a_picture_until_q_or_ctrl_c() {
 }
 
 #[tokio::test]
+async fn sigterm_gives_the_terminal_back() {
+    let folder = scratch("demo");
+    let (id, dir) = (folder.path().join("id"), folder.path().join("manifests"));
+    // The shell becomes the demo, whose end the outer one survives.
+    let demo = format!("echo $$ >{}; exec {USHER} demo --dir {}", id.display(), dir.display());
+    let command = format!("stty rows 24 cols 80; sh -c '{demo}'; echo it ended with $?; stty -a");
+    let launch = Launch::new("script", TestDir::current().log("script")).args(["-qec", &command, "/dev/null"]);
+    let terminal = Program::start(launch.env("TERM", "xterm-256color").env("SHELL", "/bin/sh"));
+    eventually(SOON, "the picture is there", async || {
+        let raw = terminal.raw();
+        if raw.contains("quits") { Ok(()) } else { Err(format!("{raw:?}")) }
+    })
+    .await;
+    let id = std::fs::read_to_string(&id).unwrap();
+    let killed = std::process::Command::new("kill").args(["-TERM", id.trim()]).status().unwrap();
+    assert!(killed.success());
+    let said = terminal.ended().await.stdout;
+    let entered = said.find("\u{1b}[?1049h").unwrap();
+    assert!(said[entered..].contains("\u{1b}[?1049l"), "the picture has gone: {said:?}");
+    assert!(said.contains("it ended with 0"), "{said:?}");
+    let modes: Vec<_> = said.split_whitespace().collect();
+    assert!(modes.contains(&"icanon") && modes.contains(&"echo"), "what is typed is read in lines again: {said:?}");
+}
+
+#[tokio::test]
 async fn the_seed_decides_who_comes() {
     let first_joins = async |seed: &str| {
         let folder = scratch("demo");

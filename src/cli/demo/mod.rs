@@ -28,7 +28,7 @@ use super::{
 use crate::{
     api,
     engine::{Audience, Leadership},
-    files::{Files, Options, Wires},
+    files::{Files, Options},
     livekit::Credentials,
     simulator::{self, Cloud, Edition, Running, Scenario, Simulator},
 };
@@ -99,14 +99,7 @@ impl Demo {
         let (sender, deeds) = mpsc::channel(UNSHOWN);
         let engine = operator.start(Leadership::alone(), Audience { deeds: sender, of_changes: true });
         let (told, news) = mpsc::channel(UNSHOWN);
-        let wires = Wires {
-            catalog: operator.catalog.clone(),
-            reports: operator.reports.clone(),
-            stop: operator.stop(),
-            readiness: operator.readiness.clone(),
-            told,
-        };
-        let reading = tokio::spawn(files.run(wires));
+        let reading = tokio::spawn(files.run(operator.wires(told)));
         let play = SCENARIO.parse::<Scenario>()?.play(server.simulator());
 
         let scene = Scene {

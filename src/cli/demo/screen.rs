@@ -1,5 +1,8 @@
 //! The terminal: taken over, and given back whatever happens.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
@@ -7,7 +10,7 @@ use std::{
 };
 
 use ratatui::{
-    DefaultTerminal,
+    DefaultTerminal, Frame,
     crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
 };
 
@@ -36,6 +39,19 @@ impl Screen {
         }));
         Ok(Self(terminal))
     }
+
+    /// Draws again and again.
+    fn show(mut self, hang_up: &mpsc::Receiver<()>, draw: impl Fn(&mut Frame<'_>)) -> io::Result<()> {
+        loop {
+            self.0.draw(&draw)?;
+            if !matches!(hang_up.try_recv(), Err(mpsc::TryRecvError::Empty)) {
+                return Ok(());
+            }
+            if event::poll(BETWEEN)? && quits(&event::read()?) {
+                return Ok(());
+            }
+        }
+    }
 }
 
 impl Drop for Screen {
@@ -62,20 +78,10 @@ pub(super) fn look(ledger: &Shared) -> MutexGuard<'_, Ledger> {
 /// Shows the demo until somebody quits, or nobody is left who could hang up. Blocks.
 pub(super) fn show(scene: &Scene, ledger: &Shared, hang_up: &mpsc::Receiver<()>) -> io::Result<()> {
     let theme = Theme::of_environment();
-    let mut screen = Screen::take()?;
-    loop {
-        {
-            let ledger = look(ledger);
-            let picture = scene.picture(&ledger);
-            screen.0.draw(|frame| draw(frame, &picture, theme))?;
-        }
-        if !matches!(hang_up.try_recv(), Err(mpsc::TryRecvError::Empty)) {
-            return Ok(());
-        }
-        if event::poll(BETWEEN)? && quits(&event::read()?) {
-            return Ok(());
-        }
-    }
+    Screen::take()?.show(hang_up, |frame| {
+        let ledger = look(ledger);
+        draw(frame, &scene.picture(&ledger), theme);
+    })
 }
 
 fn quits(event: &Event) -> bool {

@@ -17,7 +17,7 @@ use crate::{
         process::{terminated, within_grace},
     },
     engine::{Audience, Leadership},
-    files::{Files, Options, Wires},
+    files::{Files, Options},
     livekit::Credentials,
 };
 
@@ -41,14 +41,7 @@ pub(super) async fn run(run: Run, operator: Operator) -> anyhow::Result<()> {
     let (told, mut news) = mpsc::channel(UNWRITTEN);
     let (sender, mut deeds) = mpsc::channel(UNTOLD_DEEDS);
     let engine = operator.start(Leadership::alone(), Audience { deeds: sender, of_changes: false });
-    let wires = Wires {
-        catalog: operator.catalog.clone(),
-        reports: operator.reports.clone(),
-        stop: operator.stop(),
-        readiness: operator.readiness.clone(),
-        told,
-    };
-    let mut reading = tokio::spawn(files.run(wires));
+    let mut reading = tokio::spawn(files.run(operator.wires(told)));
     let mut terminated = std::pin::pin!(terminated());
     let ended = loop {
         tokio::select! {
