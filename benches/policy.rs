@@ -9,7 +9,7 @@ use std::{hint::black_box, sync::Arc};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::Timestamp;
 use usher::{
-    api::{Kind, RoomPolicySpec, Source, State, StringMatch},
+    api::{RoomPolicySpec, Source, StringMatch},
     policy::{
         Circumstances, Line, Media, Member, ObjectName, Participant, Permission, Policy, PolicySet, Reach, Resolver,
         Session, Sources, Track, plan,
@@ -71,30 +71,23 @@ fn now() -> Timestamp {
 
 /// Somebody who is as the ten policies say.
 fn compliant(number: usize) -> Participant {
+    let joined_at = "2026-06-01T11:30:00Z".parse().unwrap();
+    let somebody = Participant::new(&format!("PA_{number}"), &format!("user-{number}"), joined_at);
     Participant {
-        sid: format!("PA_{number}"),
-        identity: format!("user-{number}"),
         name: "Guest".into(),
         metadata: "audience".into(),
-        attributes: [("plan", "paid"), ("seat", "audience"), ("team", "red")].map(|(k, v)| (k.into(), v.into())).into(),
-        kind: Some(Kind::Standard),
-        state: State::Active,
-        permission: Permission {
-            can_subscribe: true,
-            can_publish: true,
-            sources: Sources::of(Source::Camera),
-            can_publish_data: true,
-            ..Permission::default()
-        },
+        attributes: [("plan", "paid"), ("seat", "audience"), ("team", "red")]
+            .map(|(k, v)| (k.into(), v.into()))
+            .into_iter()
+            .collect(),
+        permission: Permission { sources: Sources::of(Source::Camera), ..somebody.permission },
         tracks: vec![Track {
             sid: format!("TR_{number}"),
             media: Media::Video,
             claimed: Some(Source::Camera),
             muted: false,
         }],
-        joined_at: "2026-06-01T11:30:00Z".parse().unwrap(),
-        forwarded: false,
-        version: 3,
+        ..somebody
     }
 }
 

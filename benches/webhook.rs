@@ -19,7 +19,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 use usher::{
-    api::{Kind, RoomPolicySpec, State},
+    api::RoomPolicySpec,
     engine::{Catalog, Engine, Limits, Reports, RoomService, Routes, Server, ServerView},
     http::{self, Guests},
     livekit::{
@@ -27,7 +27,7 @@ use usher::{
         webhook::{Verifier, sign},
     },
     metrics::Metrics,
-    policy::{Member, ObjectName, Participant, Permission, Policy, PolicySet, Reach, Update},
+    policy::{Member, ObjectName, Participant, Policy, PolicySet, Reach, Update},
 };
 
 const RULE: &str =
@@ -105,21 +105,11 @@ impl RoomService for Peer {
     }
 }
 
+/// As they are after the update.
 fn somebody(identity: &str) -> Participant {
-    Participant {
-        sid: identity.replace("guest-", "PA_"),
-        identity: identity.into(),
-        name: String::new(),
-        metadata: String::new(),
-        attributes: Default::default(),
-        kind: Some(Kind::Standard),
-        state: State::Active,
-        permission: Permission { can_subscribe: true, can_publish_data: true, ..Default::default() },
-        tracks: Vec::new(),
-        joined_at: Timestamp::now(),
-        forwarded: false,
-        version: 3,
-    }
+    let mut quiet = Participant::new(&identity.replace("guest-", "PA_"), identity, Timestamp::now());
+    quiet.permission.can_publish = false;
+    Participant { version: 3, ..quiet }
 }
 
 /// The receiver and the engine, and a connection to them.

@@ -1,5 +1,7 @@
 //! LiveKit's messages in the planner's terms, and back.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use livekit_protocol::{
     ParticipantInfo, ParticipantPermission, TrackInfo, TrackSource, TrackType,
@@ -8,7 +10,7 @@ use livekit_protocol::{
 
 use crate::{
     api::{Kind, Source, State},
-    policy::{Media, Participant, Permission, Sources, Track},
+    policy::{Attributes, Media, Participant, Permission, Sources, Track},
 };
 
 /// A participant; `None` for one that has left (state DISCONNECTED), or is in a state this version does not know.
@@ -38,7 +40,7 @@ pub(super) fn participant(info: ParticipantInfo) -> Option<Participant> {
         identity: info.identity,
         name: info.name,
         metadata: info.metadata,
-        attributes: info.attributes.into_iter().collect(),
+        attributes: attributes(info.attributes),
         kind,
         state,
         permission: info.permission.as_ref().map(seen_permission).unwrap_or_default(),
@@ -47,6 +49,13 @@ pub(super) fn participant(info: ParticipantInfo) -> Option<Participant> {
         forwarded: info.kind_details.contains(&(KindDetail::Forwarded as i32)),
         version: info.version,
     })
+}
+
+/// In no more memory than they need.
+fn attributes(given: HashMap<String, String>) -> Attributes {
+    let mut sorted: Vec<_> = given.into_iter().collect();
+    sorted.sort_unstable();
+    Attributes::from_sorted_store_unchecked(sorted)
 }
 
 /// A track.

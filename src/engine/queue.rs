@@ -141,11 +141,20 @@ impl Queue {
                 *places &= !(1 << lane);
                 if *places == 0 {
                     self.places.remove(&work);
+                    self.give_back();
                 }
             }
             return Some(Turn { urgency, work, since });
         }
         None
+    }
+
+    /// Gives back the memory that many needed once, when none are left.
+    fn give_back(&mut self) {
+        if self.places.is_empty() && self.places.capacity() > 4 * FEW {
+            self.places.shrink_to(FEW);
+            self.lanes.iter_mut().for_each(|lane| lane.shrink_to(FEW));
+        }
     }
 
     /// Whether there is twice as much as at the last search for work that has lost its meaning.

@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The pause before something is repeated that will hardly go better.
 const REFUSED_PAUSE: Duration = Duration::from_secs(300);
 
-/// What is known of a participant.
+/// What is known of a participant. There are many: what few have is boxed.
 #[derive(Debug)]
 pub(super) struct Record {
     /// As last seen.
@@ -43,11 +43,11 @@ pub(super) struct Record {
     /// When to try again after a failure; any other timer is void.
     pub(super) retry: Option<Instant>,
     /// The last request that failed and may heal.
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<Box<Failure>>,
     /// What the server refused to do and will hardly do soon. Updates are not among them: the session knows those.
     refused: Vec<(Action, Failure)>,
     /// What was carried out last and should show in `participant` by now.
-    pub(super) carried_out: Option<Action>,
+    pub(super) carried_out: Option<Box<Action>>,
     /// Listings in a row that lacked the participant.
     pub(super) missed: u8,
     /// That it is not as declared.
@@ -148,7 +148,7 @@ impl Record {
 
     /// Until when something is not tried because it, or the look before it, failed a moment ago.
     pub(super) fn waits_until(&self, action: &Action, now: Instant) -> Option<Instant> {
-        let failure = self.failure.as_ref().filter(|failure| failure.until > now)?;
+        let failure = self.failure.as_deref().filter(|failure| failure.until > now)?;
         failure.action.as_ref().is_none_or(|failed| same(failed, action)).then_some(failure.until)
     }
 
@@ -161,13 +161,13 @@ impl Record {
     /// Why something failed, if that is worth telling.
     pub(super) fn told(&self) -> Option<&Arc<str>> {
         let refused = self.refused.first().map(|(_, failure)| failure);
-        self.failure.as_ref().and_then(Failure::told).or_else(|| refused.and_then(Failure::told))
+        self.failure.as_deref().and_then(Failure::told).or_else(|| refused.and_then(Failure::told))
     }
 
     /// Notes that the server has carried something out, and that it is new.
     pub(super) fn has_acted(&mut self, action: Action, now: Instant) {
         self.changed = now;
-        self.carried_out = Some(action);
+        self.carried_out = Some(Box::new(action));
         if let Some(noticed) = &mut self.noticed {
             noticed.acted = true;
         }

@@ -34,8 +34,8 @@ pub(super) struct Room {
     pub(super) line: Arc<Line>,
     /// The forwards and moves that concern it.
     pub(super) ways: Option<Arc<Ways>>,
-    /// Who is in it, by identity.
-    pub(super) records: BTreeMap<Arc<str>, Record>,
+    /// Who is in it, by identity. Boxed, for a tree has places that are empty.
+    pub(super) records: BTreeMap<Arc<str>, Box<Record>>,
     /// Sessions that a webhook told of and that are still to be asked for, by identity.
     pub(super) strangers: BTreeMap<Arc<str>, Stranger>,
     departed: Departed,
@@ -200,7 +200,7 @@ impl Room {
     pub(super) fn insert(&mut self, participant: Participant, observed: Instant, now: Instant) -> Arc<str> {
         let known = self.records.get_key_value(participant.identity.as_str()).map(|(identity, _)| Arc::clone(identity));
         let identity = known.unwrap_or_else(|| participant.identity.as_str().into());
-        self.records.insert(Arc::clone(&identity), Record::new(participant, Some(observed), now));
+        self.records.insert(Arc::clone(&identity), Box::new(Record::new(participant, Some(observed), now)));
         identity
     }
 
@@ -305,6 +305,6 @@ impl Room {
 
     /// The participants that are there, as far as is known.
     pub(super) fn present(&self) -> impl Iterator<Item = &Record> {
-        self.records.values().filter(|record| record.missed == 0)
+        self.records.values().map(|record| &**record).filter(|record| record.missed == 0)
     }
 }

@@ -34,7 +34,7 @@ pub use counts::{Counts, Samples};
 pub use field::{Decision, Field, Flag, ObjectName, RuleName, Value};
 pub use journey::{Journeys, Stop};
 pub use line::{AuditedLine, Grant, Line, Member, Place, PolicySet, Reach, Standing, Unknown};
-pub use participant::{ALL_SOURCES, Media, Participant, Permission, Publishing, Sources, Track, number};
+pub use participant::{ALL_SOURCES, Attributes, Media, Participant, Permission, Publishing, Sources, Track, number};
 pub use pattern::Patterns;
 pub use plan::plan;
 pub use problem::{Path, Problem, Problems};

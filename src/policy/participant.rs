@@ -1,10 +1,15 @@
 //! A participant of a room as the planner sees it: LiveKit's `ParticipantInfo` without what no rule can speak of.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use jiff::Timestamp;
+use litemap::LiteMap;
 
 use crate::api::{Kind, Source, State};
+
+/// A participant's attributes by key. Most have few, and there are many participants: a tree would take ten times as
+/// much memory.
+pub type Attributes = LiteMap<String, String>;
 
 /// A participant as it was observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +23,7 @@ pub struct Participant {
     /// Metadata, maybe empty.
     pub metadata: String,
     /// Attributes by key; LiveKit never stores an empty value.
-    pub attributes: BTreeMap<String, String>,
+    pub attributes: Attributes,
     /// What kind of client it is; `None` for a kind this version does not know, which no rule ever matches.
     pub kind: Option<Kind>,
     /// How far its connection has come.
@@ -33,6 +38,32 @@ pub struct Participant {
     pub forwarded: bool,
     /// Rises with each change within a session.
     pub version: u32,
+}
+
+impl Participant {
+    /// Somebody of kind Standard who is connected and may do what an ordinary token allows, and nothing else yet.
+    #[must_use]
+    pub fn new(sid: &str, identity: &str, joined_at: Timestamp) -> Self {
+        Self {
+            sid: sid.to_owned(),
+            identity: identity.to_owned(),
+            name: String::new(),
+            metadata: String::new(),
+            attributes: Attributes::new(),
+            kind: Some(Kind::Standard),
+            state: State::Active,
+            permission: Permission {
+                can_subscribe: true,
+                can_publish: true,
+                can_publish_data: true,
+                ..Permission::default()
+            },
+            tracks: Vec::new(),
+            joined_at,
+            forwarded: false,
+            version: 1,
+        }
+    }
 }
 
 /// LiveKit's `ParticipantPermission`, whole: UpdateParticipant replaces all of it, so what no rule names must be sent

@@ -152,6 +152,8 @@ impl Session {
 
     fn correct(&mut self, field: &Field, now: Timestamp, allowed: usize) {
         let place = self.corrections.iter().position(|(other, _)| other == field).unwrap_or_else(|| {
+            // Many sessions have one, few have more.
+            self.corrections.reserve_exact(1);
             self.corrections.push((field.clone(), Corrections::default()));
             self.corrections.len() - 1
         });
@@ -170,6 +172,7 @@ impl Corrections {
     pub fn add(&mut self, now: Timestamp, allowed: usize) {
         let excess = (self.at.len() + 1).saturating_sub(allowed);
         self.at.drain(..excess);
+        self.at.reserve_exact(1);
         self.at.push(now);
         let resumed = self.until.is_some_and(|until| within(until, now, WINDOW));
         if resumed {

@@ -32,13 +32,13 @@ pub struct PolicyTally {
 
 impl PolicyTally {
     /// Adds what other rooms say. In which order rooms are added is irrelevant.
-    pub fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.counts += other.counts;
         self.decided |= other.decided;
         self.remote_unmute_disabled |= other.remote_unmute_disabled;
-        self.overruled_by = smaller(self.overruled_by.take(), other.overruled_by);
-        self.failure = smaller(self.failure.take(), other.failure);
-        self.samples.extend(other.samples);
+        lower(&mut self.overruled_by, other.overruled_by.as_ref());
+        lower(&mut self.failure, other.failure.as_ref());
+        self.samples.extend(other.samples.iter().cloned());
     }
 
     /// Who decides everything that the policy speaks of; `None` where it has a say or matches nobody.
@@ -179,6 +179,15 @@ impl<'a> RoomTally<'a> {
         let audited = self.line.audited.iter().map(|line| &line.members[line.subject]);
         let standings = self.line.enforced.iter().chain(audited);
         standings.map(|standing| standing.policy.name.clone()).zip(self.enforced.into_iter().chain(self.audited))
+    }
+}
+
+/// Takes the smaller of two, if there are any.
+fn lower<T: Ord + Clone>(known: &mut Option<T>, other: Option<&T>) {
+    if let Some(other) = other
+        && known.as_ref().is_none_or(|known| other < known)
+    {
+        *known = Some(other.clone());
     }
 }
 

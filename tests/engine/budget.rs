@@ -133,9 +133,10 @@ async fn listings_that_hang_leave_room_for_joins() {
 async fn other_limits_hold_at_once() {
     let mut stage = Stage::seen(many_rooms(), SEAT, |view| view.limits = limits(1, 1)).await;
     stage.pass_secs(2).await;
-    assert!(stage.livekit.said().len() < 5);
+    let slowly = stage.livekit.said();
+    assert!(slowly.len() < 5, "{slowly:?}");
     stage.view.limits = Limits { rate: None, max_in_flight: 32 };
     stage.show();
     stage.rest().await;
-    assert_eq!(count(&stage.livekit.said(), "update"), 200);
+    assert_eq!(count(&slowly, "update") + count(&stage.livekit.said(), "update"), 200);
 }

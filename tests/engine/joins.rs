@@ -198,12 +198,12 @@ async fn an_unpublished_track_is_a_reason_to_look_again() {
 - {name: off-air, set: {attributes: {light: green}}}";
     let stage = Stage::with(rules).await;
     let anna = stage.join("hall", speaker("anna")).await;
-    assert_eq!(stage.livekit.see("hall", "anna").attributes["light"], "red");
+    assert_eq!(stage.livekit.see("hall", "anna").attributes.get("light").unwrap(), "red");
     let track = anna.tracks[0].sid.clone();
     stage.livekit.change("hall", "anna", |anna| anna.tracks.clear());
     stage.hear("hall", What::TrackUnpublished { identity: "anna".into(), track });
     stage.rest().await;
-    assert_eq!(stage.livekit.see("hall", "anna").attributes["light"], "green");
+    assert_eq!(stage.livekit.see("hall", "anna").attributes.get("light").unwrap(), "green");
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,7 +260,7 @@ async fn an_update_that_met_another_session_counts_for_that() {
     stage.join("hall", guest("anna")).await;
     stage.hear_left("hall", &first);
     stage.pass_secs(2).await;
-    assert_eq!(stage.livekit.see("hall", "anna").attributes["seat"], "front");
+    assert_eq!(stage.livekit.see("hall", "anna").attributes.get("seat").unwrap(), "front");
     assert_eq!(stage.livekit.said().len(), 2);
 }
 

@@ -283,7 +283,10 @@ async fn a_follower_forwards_and_moves_who_joins_and_ends_no_copies() {
             movement("m", "source: {rooms: [{exact: lobby}]}\ndestinationRoom: cellar"),
         ]
     };
-    let host = |identity: &str| Participant { attributes: [("role".into(), "host".into())].into(), ..guest(identity) };
+    let host = |identity: &str| Participant {
+        attributes: [("role".into(), "host".into())].into_iter().collect(),
+        ..guest(identity)
+    };
     livekit.add("overflow", Participant { forwarded: true, ..guest("anna") });
     let (sender, leadership) = Leadership::elected();
     let mut stage = Stage::led(Arc::new(livekit), QUIET, leadership, |view| view.transfers = transfers()).await;

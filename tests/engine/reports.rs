@@ -34,6 +34,21 @@ async fn a_policy_is_not_settled_before_every_room_of_it_was_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_rooms_are_told_of_together() {
+    let livekit = LiveKit::default();
+    for number in 0..1000 {
+        livekit.add(&format!("hall-{}", number % 50), guest(&format!("guest-{number}")));
+    }
+    let mut stage = Stage::at(livekit, QUIET).await;
+    let told = stage.tells(|policy| policy.settled).await;
+    assert_eq!((told.counts.rooms, told.counts.participants, told.counts.compliant), (50, 1000, 1000));
+    // While a report is made, further rooms change: it is of them as well.
+    stage.govern([policy("rules", SEAT)]).await;
+    let told = stage.tells(|policy| policy.settled).await;
+    assert_eq!((told.counts.participants, told.counts.compliant, told.counts.pending), (1000, 1000, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_stays_settled_when_somebody_joins() {
     let mut stage = Stage::with(QUIET).await;
     stage.tells(|policy| policy.settled).await;

@@ -35,7 +35,7 @@ fn compliant() -> Participant {
     let mut participant = alice_publishing([muted(camera("TR_1"))]);
     participant.name = "Guest".into();
     participant.metadata = "audience".into();
-    participant.attributes = [("seat".into(), "audience".into()), ("x".into(), "y".into())].into();
+    participant.attributes = [("seat".into(), "audience".into()), ("x".into(), "y".into())].into_iter().collect();
     participant.permission.sources = [usher::api::Source::Camera].into_iter().collect();
     participant
 }

@@ -62,8 +62,10 @@ fn name_and_metadata_are_set_when_they_differ() {
 fn only_attributes_that_differ_are_sent() {
     let hall = hall("set: {attributes: {seat: audience, row: '1'}, removeAttributes: [raised-hand, badge]}");
     let participant = alice_with(|alice| {
-        alice.attributes =
-            [("row", "1"), ("seat", "front"), ("badge", "x"), ("other", "y")].map(|(k, v)| (k.into(), v.into())).into();
+        alice.attributes = [("row", "1"), ("seat", "front"), ("badge", "x"), ("other", "y")]
+            .map(|(k, v)| (k.into(), v.into()))
+            .into_iter()
+            .collect();
     });
     assert_eq!(hall.does(&participant), ["update seat=audience -badge (r)"]);
 }

@@ -255,7 +255,7 @@ pub fn participant() -> impl Strategy<Value = Participant> {
                 identity,
                 name,
                 metadata,
-                attributes,
+                attributes: attributes.into_iter().collect(),
                 kind,
                 state,
                 permission,

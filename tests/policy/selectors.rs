@@ -79,8 +79,9 @@ fn entries_of_attributes_must_all_hold() {
     let both = "{attributes: [{key: role, values: [{exact: host}]}, {key: seat, absent: true}]}";
     assert!(matches(both, &alice_as("role", "host")));
     assert!(!matches(both, &alice()));
-    let seated =
-        alice_with(|alice| alice.attributes = [("role".into(), "host".into()), ("seat".into(), "1".into())].into());
+    let seated = alice_with(|alice| {
+        alice.attributes = [("role".into(), "host".into()), ("seat".into(), "1".into())].into_iter().collect()
+    });
     assert!(!matches(both, &seated));
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use usher::{
-    api::{Kind, RoomPolicySpec, Source, State},
+    api::{RoomPolicySpec, Source},
     policy::{
         Action, Because, Circumstances, Decision, Flag, Grant, Line, Media, Member, ObjectName, Participant, Path,
         Patterns, Permission, Plan, Policy, PolicySet, Problems, Reach, Resolver, Session, Sources, Track, Unknown,
@@ -222,25 +222,7 @@ fn differences(old: &Permission, new: &Permission) -> Vec<String> {
 
 /// An ordinary participant, joined an hour ago, with the permission an ordinary token gives.
 pub fn alice() -> Participant {
-    Participant {
-        sid: "PA_alice".into(),
-        identity: "alice".into(),
-        name: "Alice".into(),
-        metadata: String::new(),
-        attributes: [].into(),
-        kind: Some(Kind::Standard),
-        state: State::Active,
-        permission: Permission {
-            can_subscribe: true,
-            can_publish: true,
-            can_publish_data: true,
-            ..Permission::default()
-        },
-        tracks: Vec::new(),
-        joined_at: at("11:00:00"),
-        forwarded: false,
-        version: 1,
-    }
+    Participant { name: "Alice".to_owned(), ..Participant::new("PA_alice", "alice", at("11:00:00")) }
 }
 
 /// Alice, with a difference.

@@ -233,7 +233,7 @@ fn a_policy_is_overridden_where_others_decide_everything_it_speaks_of() {
     assert_eq!(room(&hall, "a", &[called("g1"), called("g2")]).overridden_by(), None, "it decides for g2");
     assert_eq!(room(&hall, "a", &[]).overridden_by(), None, "it matches nobody");
     let mut merged = shadowed;
-    merged.merge(room(&hall, "b", &[called("g2")]));
+    merged.merge(&room(&hall, "b", &[called("g2")]));
     assert_eq!(merged.overridden_by(), None, "it decides in another room");
 }
 

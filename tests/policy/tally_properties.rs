@@ -92,7 +92,7 @@ fn merge(
     one: BTreeMap<ObjectName, PolicyTally>,
 ) -> BTreeMap<ObjectName, PolicyTally> {
     for (name, tally) in one {
-        all.entry(name).or_default().merge(tally);
+        all.entry(name).or_default().merge(&tally);
     }
     all
 }

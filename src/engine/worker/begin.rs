@@ -194,9 +194,9 @@ impl<S: RoomService> Worker<S> {
                 // Sending it again and again would not help: the server said yes and shows no.
                 let message = "the server accepted the change and does not show it".into();
                 let class = Class::Transient { retry_after: None };
-                let failure = Failure::another(record.failure.as_ref(), message, class, instant).of(Some(action));
+                let failure = Failure::another(record.failure.as_deref(), message, class, instant).of(Some(action));
                 retry = Some(failure.until);
-                record.failure = Some(failure);
+                record.failure = Some(Box::new(failure));
                 record.carried_out = None;
                 None
             }

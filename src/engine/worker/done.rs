@@ -310,9 +310,9 @@ impl<S: RoomService> Worker<S> {
         let Some(record) = self.record(key) else { return };
         // What was seen before the failure is no base for the next try.
         record.observed = None;
-        let failure = Failure::another(record.failure.as_ref(), message.to_string().into(), class, Instant::now());
+        let failure = Failure::another(record.failure.as_deref(), message.to_string().into(), class, Instant::now());
         let until = failure.until;
-        record.failure = Some(failure.of(action));
+        record.failure = Some(Box::new(failure.of(action)));
         self.retry_at(key, until);
     }
 }

@@ -257,8 +257,9 @@ impl<S: RoomService> Worker<S> {
         let Some(room) = self.rooms.get_mut(name) else { return };
         let urgency = if room.listed.is_none() { Urgency::Change } else { urgency };
         let shown = room.list(participants, begun, Instant::now(), learned);
-        for identity in shown {
-            self.look_at(Key { room: Arc::clone(name), identity }, urgency);
+        // What the listing showed is new now and will not stay so; the last first, for each goes before all others.
+        for identity in shown.into_iter().rev() {
+            self.go_on_with(Key { room: Arc::clone(name), identity }, urgency);
         }
         self.stir(name, None);
         self.report.touch(name);

@@ -166,6 +166,7 @@ impl<S: RoomService> Worker<S> {
             worker.ring();
             worker.dispatch();
             worker.report_if_touched();
+            worker.go_on_reporting();
             let until = worker.next_timer();
             tokio::select! {
                 biased;
@@ -187,6 +188,7 @@ impl<S: RoomService> Worker<S> {
                     }
                 }
                 Some(ended) = worker.running.join_next() => worker.ended(ended),
+                () = tokio::task::yield_now(), if worker.is_reporting() => {}
                 () = tokio::time::sleep_until(until) => {}
             }
         }
@@ -267,7 +269,7 @@ impl<S: RoomService> Worker<S> {
     }
 
     fn record(&mut self, key: &Key) -> Option<&mut Record> {
-        self.rooms.get_mut(&key.room)?.records.get_mut(&key.identity)
+        self.rooms.get_mut(&key.room)?.records.get_mut(&key.identity).map(|record| &mut **record)
     }
 
     /// Notes a removal.

@@ -26,6 +26,12 @@ use crate::{
 const PACE: Duration = Duration::from_millis(200);
 /// Reports may take one part in so many of the time.
 const SHARE: u32 = 20;
+/// So many participants are gone through for a report before whatever else has come has its turn: some tenths of a
+/// millisecond.
+const AT_ONCE: usize = 256;
+/// So often what was touched while a report was made is gone through in this way, each time much less than before. The
+/// rest is gone through at once, for a report has an end.
+const PASSES: u8 = 4;
 /// So many failures in a row to list the rooms are told, even if all else is answered.
 const TOLD: u32 = 3;
 
@@ -33,6 +39,8 @@ const TOLD: u32 = 3;
 pub(super) struct Ledger {
     /// Rooms whose account is out of date.
     touched: BTreeSet<Arc<str>>,
+    /// The report that is being made.
+    begun: Option<Begun>,
     accounts: HashMap<Arc<str>, Account>,
     arrivals: HashMap<ObjectName, Arrival>,
     due: bool,
@@ -43,11 +51,21 @@ pub(super) struct Ledger {
     stretch: u32,
 }
 
+/// A report that is being made, a few rooms at a time: joins do not wait for all of them.
+struct Begun {
+    /// Rooms whose account is still to be made.
+    rooms: BTreeSet<Arc<str>>,
+    /// How often what was touched meanwhile has been added.
+    passes: u8,
+    /// The time that has been spent on it.
+    spent: Duration,
+}
+
 /// What one room contributes.
 #[derive(Default)]
 struct Account {
     participants: usize,
-    tallies: BTreeMap<ObjectName, PolicyTally>,
+    tallies: Vec<(ObjectName, PolicyTally)>,
 }
 
 /// The version of a policy that is in force.
@@ -63,6 +81,7 @@ impl Ledger {
     pub(super) fn new<S>(view: &ServerView<S>, now: Instant) -> Self {
         let mut ledger = Self {
             touched: BTreeSet::new(),
+            begun: None,
             accounts: HashMap::new(),
             arrivals: HashMap::new(),
             due: false,
@@ -128,9 +147,8 @@ impl<S: RoomService> Worker<S> {
         }
     }
 
-    /// Reports, if there is anything to say.
+    /// Begins to report, if there is anything to say.
     pub(super) fn report(&mut self) {
-        let begun = Instant::now();
         self.report.due = false;
         if !self.role.leads() {
             return self.report.touched.clear();
@@ -139,13 +157,47 @@ impl<S: RoomService> Worker<S> {
         if self.round.listed.is_none() && self.health() == Health::Good && !self.view.suspended {
             return;
         }
-        let touched = std::mem::take(&mut self.report.touched);
-        for name in touched {
+        // What is touched while one is being made is part of it.
+        if self.report.begun.is_none() {
+            let rooms = std::mem::take(&mut self.report.touched);
+            self.report.begun = Some(Begun { rooms, passes: 0, spent: Duration::ZERO });
+        }
+    }
+
+    /// Whether a report is being made.
+    pub(super) fn is_reporting(&self) -> bool {
+        self.report.begun.is_some()
+    }
+
+    /// Goes on with the report that is being made, and sends it when every account is up to date.
+    pub(super) fn go_on_reporting(&mut self) {
+        let Some(mut begun) = self.report.begun.take().filter(|_| self.role.leads()) else { return };
+        let since = Instant::now();
+        let mut participants = 0;
+        while participants < AT_ONCE || begun.passes >= PASSES {
+            let Some(name) = begun.rooms.pop_first() else {
+                if self.report.touched.is_empty() {
+                    self.send_report();
+                    self.report.pace = PACE.max((begun.spent + since.elapsed()) * SHARE);
+                    return;
+                }
+                begun.rooms = std::mem::take(&mut self.report.touched);
+                begun.passes += 1;
+                continue;
+            };
             match self.guarded(&name, |worker| worker.account(&name)) {
-                Some(account) => drop(self.report.accounts.insert(name, account)),
+                Some(account) => {
+                    participants += 1 + account.participants;
+                    self.report.accounts.insert(name, account);
+                }
                 None => drop(self.report.accounts.remove(&name)),
             }
         }
+        begun.spent += since.elapsed();
+        self.report.begun = Some(begun);
+    }
+
+    fn send_report(&mut self) {
         self.note_resync();
         self.note_stretch();
         let report = self.sum_up();
@@ -164,7 +216,6 @@ impl<S: RoomService> Worker<S> {
             }
             differs
         });
-        self.report.pace = PACE.max(begun.elapsed() * SHARE);
     }
 
     /// What a room contributes; `None` of a room that is no more.
@@ -192,9 +243,10 @@ impl<S: RoomService> Worker<S> {
             let _plan = tally.add(&mut self.resolver, &record.participant, circumstances, failure);
             participants += 1;
         }
-        let mut tallies: BTreeMap<_, _> = tally.into_parts().collect();
+        let mut tallies: Vec<_> = tally.into_parts().collect();
+        tallies.shrink_to_fit();
         if let Some(message) = told(room) {
-            for tally in tallies.values_mut() {
+            for (_, tally) in &mut tallies {
                 tally.failure.get_or_insert_with(|| message.to_string());
             }
         }
@@ -231,7 +283,7 @@ impl<S: RoomService> Worker<S> {
     fn sum_up(&mut self) -> ServerReport {
         let mut sums: HashMap<&ObjectName, PolicyTally> = HashMap::new();
         for (name, tally) in self.report.accounts.values().flat_map(|account| &account.tallies) {
-            sums.entry(name).or_default().merge(tally.clone());
+            sums.entry(name).or_default().merge(tally);
         }
         let now = Instant::now();
         let mut policies = BTreeMap::new();

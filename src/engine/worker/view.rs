@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Round, Worker};
 use crate::{
     api::Feature,
-    engine::{leader::Role, pulse::Pulse, queue::Urgency, record::Record, service::RoomService, view::ServerView},
+    engine::{leader::Role, pulse::Pulse, queue::Urgency, service::RoomService, view::ServerView},
     policy::{Line, Standing},
 };
 
@@ -92,7 +92,7 @@ impl<S: RoomService> Worker<S> {
         }
         room.line = Arc::new(line);
         // What the server refused before may be another wish now, and deserves another try at once.
-        room.records.values_mut().for_each(Record::forgive);
+        room.records.values_mut().for_each(|record| record.forgive());
         self.report.touch(name);
         self.watch_line(name);
         self.look_at_present(name);

@@ -10,8 +10,8 @@ use std::sync::{
 
 use jiff::Timestamp;
 use usher::{
-    api::{Kind, ParticipantForwardSpec, ParticipantMoveSpec, RoomPolicySpec, Source, State},
-    policy::{Media, ObjectName, Participant, Permission, Policy, Reach, Track, Transfer, TransferMember},
+    api::{ParticipantForwardSpec, ParticipantMoveSpec, RoomPolicySpec, Source},
+    policy::{Media, ObjectName, Participant, Policy, Reach, Track, Transfer, TransferMember},
 };
 
 pub use livekit::{Fault, LiveKit, not_found, refused, status, unavailable};
@@ -65,20 +65,7 @@ fn sid(prefix: &str) -> String {
 
 /// Somebody who may publish and subscribe and joined when the test began.
 pub fn guest(identity: &str) -> Participant {
-    Participant {
-        sid: sid("PA"),
-        identity: identity.into(),
-        name: String::new(),
-        metadata: String::new(),
-        attributes: Default::default(),
-        kind: Some(Kind::Standard),
-        state: State::Active,
-        permission: Permission { can_subscribe: true, can_publish: true, can_publish_data: true, ..Default::default() },
-        tracks: Vec::new(),
-        joined_at: START.parse::<Timestamp>().unwrap(),
-        forwarded: false,
-        version: 1,
-    }
+    Participant::new(&sid("PA"), identity, START.parse::<Timestamp>().unwrap())
 }
 
 /// The same with a microphone.

@@ -230,7 +230,7 @@ impl<S: RoomService> Worker<S> {
         for (identity, stop) in self.transfers.journeys.stops() {
             let exits = self.transfers.exits.iter().filter_map(|exit| self.rooms.get(exit)?.records.get(identity));
             let holds = |record: &Record| self.stopped(&stop.stopped, &record.participant).is_some();
-            if exits.into_iter().any(holds) {
+            if exits.into_iter().any(|record| holds(record)) {
                 for one in stop.with.iter().chain([&stop.stopped]) {
                     first(&mut counts.entry(one.id.clone()).or_default().circle, stop.message());
                 }
