@@ -175,6 +175,8 @@ impl<S: RoomService> Worker<S> {
         let request = match action {
             None => {
                 record.failure = None;
+                // It shows. There are many who are as declared, and an action is large.
+                record.carried_out = None;
                 if let Some(Noticed { at, by, acted: true }) = record.noticed.take()
                     && plan.open.is_empty()
                     && retry.is_none()

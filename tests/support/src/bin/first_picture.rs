@@ -20,11 +20,11 @@ const TIMES: usize = 20;
 async fn main() {
     let usher = std::env::args().nth(1).expect("usage: first_picture PATH/TO/usher");
     let usher = std::path::absolute(usher).expect("a path");
-    let mut millis = Vec::new();
+    let (dir, mut millis) = (TestDir::current(), Vec::new());
     for _ in 0..TIMES {
         let folder = scratch("demo");
         let command = format!("stty rows 40 cols 130; exec {} demo --dir {}", usher.display(), folder.path().display());
-        let launch = Launch::new("script", TestDir::current().log("script")).args(["-qefc", &command, "/dev/null"]);
+        let launch = Launch::new("script", dir.log("script")).args(["-qefc", &command, "/dev/null"]);
         let begun = Instant::now();
         let mut script = launch.env("TERM", "xterm-256color").env("SHELL", "/bin/sh").piped().start();
         let (_input, mut output) = script.take_pipes().expect("it has pipes");
