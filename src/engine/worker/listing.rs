@@ -75,7 +75,7 @@ impl<S: RoomService> Worker<S> {
     /// is not there, and one listing may be wrong.
     pub(super) fn make_certain(&mut self, names: &[Arc<str>]) {
         let due = Instant::now() + CONFIRM;
-        if self.round.listings < CERTAIN && self.round.listed.is_some() && self.round.due > due {
+        if !self.round.is_certain() && self.round.listed.is_some() && self.round.due > due {
             self.list_rooms_at(due);
         }
         for name in names {

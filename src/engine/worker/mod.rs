@@ -39,7 +39,7 @@ use super::{
     pulse::Pulse,
     queue::{Key, Queue, Urgency, Work},
     record::{Failure, Record},
-    room::Room,
+    room::{CERTAIN, Room},
     service::RoomService,
     stopped,
     timers::Timers,
@@ -145,6 +145,11 @@ impl Round {
             due: now,
             first: HashSet::new(),
         }
+    }
+
+    /// Whether the rooms have been listed so often that one that is not known is not in session.
+    fn is_certain(&self) -> bool {
+        self.listings >= CERTAIN
     }
 }
 

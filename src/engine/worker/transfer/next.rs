@@ -10,7 +10,7 @@ use crate::{
         act::{Request, Step},
         queue::{Key, Urgency, Work},
         record::FRESH,
-        room::{CERTAIN, Room},
+        room::Room,
         service::RoomService,
         worker::begin::LOOKS,
     },
@@ -229,7 +229,7 @@ impl<S: RoomService> Worker<S> {
     /// Whether every room in session is known for certain from which copies in a room may come, so that one that nobody
     /// seems to want is wanted by nobody.
     fn knows_sources_of(&self, name: &str) -> bool {
-        self.round.listings >= CERTAIN && self.exits_to(name).all(Room::is_certain)
+        self.round.is_certain() && self.exits_to(name).all(Room::is_certain)
     }
 
     /// Whether nothing is left of what an ended forward owned: known only once its rooms have been listed since.
@@ -242,7 +242,7 @@ impl<S: RoomService> Worker<S> {
         }
         let mut rooms = self.rooms.values().filter(|room| ended.concerns(&room.name));
         let is_known = |room: &Room| room.listed.is_some_and(|listed| listed >= since) && room.is_certain();
-        if self.round.listings < CERTAIN || !rooms.all(is_known) {
+        if !self.round.is_certain() || !rooms.all(is_known) {
             return false;
         }
         let sources = self.transfers.exits.iter().filter(|exit| ended.rooms.matches(exit));
