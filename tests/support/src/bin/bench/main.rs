@@ -29,7 +29,11 @@ mod troubles;
 use std::time::Duration;
 
 use futures::future::join_all;
-use usher_testkit::{Cluster, figures::mebibytes, most_resident, resident};
+use usher_testkit::{
+    Cluster,
+    figures::{load, mebibytes, save},
+    most_resident, resident,
+};
 
 use self::{
     contender::{Contender, Entrant},
@@ -63,12 +67,12 @@ async fn main() {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => {
             let results = measure(FULL, "").await;
-            results.save(&results::published());
+            save(&results, &results::published());
             page::write(&results);
         }
-        ["--short"] => measure(SHORT, "").await.save(&results::passing()),
-        ["--only", prefix] => measure(FULL, prefix).await.save(&results::passing()),
-        ["--render"] => page::write(&Results::load(&results::published())),
+        ["--short"] => save(&measure(SHORT, "").await, &results::passing()),
+        ["--only", prefix] => save(&measure(FULL, prefix).await, &results::passing()),
+        ["--render"] => page::write(&load(&results::published())),
         _ => panic!("usage: bench [--short | --only NAME | --render]"),
     }
 }

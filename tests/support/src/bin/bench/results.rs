@@ -1,6 +1,6 @@
 //! The figures of a run, as they are kept.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use usher_testkit::repository;
@@ -60,17 +60,6 @@ impl Results {
     pub fn add(&mut self, scenario: Scenario) {
         eprintln!("{}: done", scenario.name);
         self.scenarios.push(scenario);
-    }
-
-    pub fn load(path: &Path) -> Self {
-        let text = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    }
-
-    pub fn save(&self, path: &Path) {
-        let text = serde_json::to_string_pretty(self).expect("figures are JSON") + "\n";
-        std::fs::create_dir_all(path.parent().expect("it is in a directory")).expect("the directory can be made");
-        std::fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 }
 

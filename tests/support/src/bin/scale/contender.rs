@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use usher_testkit::{Launch, Service, TestDir, cpu, figures::mebibytes, free_port, most_resident, resident, scratch};
+use usher_testkit::{Launch, Service, TestDir, cpu, free_port, scratch};
 
 use super::{
     extent::{Extent, PATIENCE},
@@ -68,7 +68,7 @@ pub async fn measure(contender: Contender, usher: &Path, extent: Extent) -> Outc
             let before = Usage { server_cpu: cpu(server.process.id()), ..Usage::default() };
             service.start_without_waiting();
             server.log.wait_changed(from, "", extent.participants, PATIENCE).await;
-            let converged = usage(&server, &service);
+            let converged = Usage::of(service.id(), &server);
             let calls = Calls(&server.log.calls[from..]);
             cold = Phase::of("cold", calls, begun, ("", extent.participants), [before, converged]);
             eprintln!("{}: cold: {cold:?}", contender.name());
@@ -76,7 +76,7 @@ pub async fn measure(contender: Contender, usher: &Path, extent: Extent) -> Outc
             let (from, begun) = (server.log.calls.len(), Timestamp::now());
             write_base(&manifests, THEN);
             server.log.wait_changed(from, "", extent.participants, PATIENCE).await;
-            let changed = usage(&server, &service);
+            let changed = Usage::of(service.id(), &server);
             let calls = Calls(&server.log.calls[from..]);
             change = Phase::of("change", calls, begun, ("", extent.participants), [converged, changed]);
         }
@@ -89,11 +89,11 @@ pub async fn measure(contender: Contender, usher: &Path, extent: Extent) -> Outc
 
     // What has not been read of the log by then is not of the joins.
     server.log.look();
-    let (from, before, begun) = (server.log.calls.len(), usage(&server, &service), Timestamp::now());
+    let (from, before, begun) = (server.log.calls.len(), Usage::of(service.id(), &server), Timestamp::now());
     server.let_join().await;
     let patience = PATIENCE + Duration::from_secs(extent.seconds as u64);
     server.log.wait_changed(from, LATE, extent.joins(), patience).await;
-    let after = usage(&server, &service);
+    let after = Usage::of(service.id(), &server);
     let calls = Calls(&server.log.calls[from..]);
     let joins = Phase::of("joins", calls, begun, (LATE, extent.joins()), [before, after]);
     eprintln!("{}: joins: {joins:?}", contender.name());
@@ -114,16 +114,6 @@ fn operator(usher: &Path, manifests: &Path, port: u16) -> Service {
         .args(["--status-file", "/dev/null", "--from"])
         .arg(manifests);
     Service::program("usher", launch, Some(format!("http://{admin}/readyz")), dir)
-}
-
-/// What the contender has used, and the server.
-fn usage(server: &Server, service: &Service) -> Usage {
-    Usage {
-        cpu: cpu(service.id()),
-        server_cpu: cpu(server.process.id()),
-        resident: mebibytes(resident(service.id())),
-        most: mebibytes(most_resident(service.id())),
-    }
 }
 
 /// The keys as the environment of a script names them.

@@ -10,7 +10,7 @@ use livekit_protocol::{
     UpdateParticipantRequest,
 };
 use prost::Message;
-use usher_testkit::{Launch, PlainClient, Service, TestDir, cpu, figures::mebibytes, most_resident, resident};
+use usher_testkit::{Launch, PlainClient, Service, TestDir};
 
 use super::{
     contender::keys,
@@ -92,12 +92,7 @@ async fn update(client: &PlainClient, everybody: &[(String, livekit_protocol::Pa
         .await;
 }
 
+/// What this program has used.
 fn usage(server: &Server) -> Usage {
-    let own = i32::try_from(std::process::id()).expect("a process id");
-    Usage {
-        cpu: cpu(own),
-        server_cpu: cpu(server.process.id()),
-        resident: mebibytes(resident(own)),
-        most: mebibytes(most_resident(own)),
-    }
+    Usage::of(i32::try_from(std::process::id()).expect("a process id"), server)
 }

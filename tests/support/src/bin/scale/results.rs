@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use usher_testkit::{
-    figures::{quantile, rounded},
-    repository,
+    cpu,
+    figures::{self, mebibytes, quantile, rounded},
+    most_resident, repository, resident,
 };
 
-use super::{contender::Contender, extent::Extent, log::Calls};
+use super::{contender::Contender, extent::Extent, log::Calls, server::Server};
 
 /// A run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,6 +65,18 @@ pub struct Usage {
     pub most: f64,
 }
 
+impl Usage {
+    /// What a process has used, and the server.
+    pub fn of(process: i32, server: &Server) -> Self {
+        Self {
+            cpu: cpu(process),
+            server_cpu: cpu(server.process.id()),
+            resident: mebibytes(resident(process)),
+            most: mebibytes(most_resident(process)),
+        }
+    }
+}
+
 impl Phase {
     /// What the calls of a phase come to: those of participants whose identities begin so.
     pub fn of(
@@ -115,15 +128,10 @@ impl Results {
     }
 
     pub fn load() -> Self {
-        let path = Self::path();
-        let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        figures::load(&Self::path())
     }
 
     pub fn save(&self) {
-        let path = Self::path();
-        let text = serde_json::to_string_pretty(self).expect("figures are JSON") + "\n";
-        std::fs::create_dir_all(path.parent().expect("it is in a directory")).expect("the directory can be made");
-        std::fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        figures::save(self, &Self::path());
     }
 }
