@@ -62,8 +62,7 @@ impl<C: Calls> RoomService for C {
     }
 
     async fn rooms(&self) -> Result<Vec<String>, Error> {
-        let rooms = self.list_rooms(Vec::new()).await?;
-        Ok(rooms.into_iter().map(|room| room.name).collect())
+        self.list_rooms(Vec::new()).await
     }
 
     async fn participants(&self, room: &str) -> Result<Vec<Participant>, Error> {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use livekit_protocol::{ParticipantInfo, Room, TrackInfo};
+use livekit_protocol::{ParticipantInfo, TrackInfo};
 
 use super::{Error, ParticipantUpdate};
 
@@ -11,8 +11,9 @@ use super::{Error, ParticipantUpdate};
 ///
 /// Every call ends by itself, in the time that its server is given.
 pub trait Calls: Send + Sync + 'static {
-    /// The rooms in session of these names; of no names, all rooms.
-    fn list_rooms(&self, names: Vec<String>) -> impl Future<Output = Result<Vec<Room>, Error>> + Send;
+    /// The names of the rooms in session among these; of none given, of all rooms. Nothing else is read of a room: a
+    /// message of a kilobyte each would be thrown away.
+    fn list_rooms(&self, names: Vec<String>) -> impl Future<Output = Result<Vec<String>, Error>> + Send;
 
     /// Everybody in a room, hidden ones, agents and recorders included. The open-source server answers for a room that
     /// it does not know with an empty list, LiveKit Cloud with an error of class Gone.

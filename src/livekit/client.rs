@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use livekit_protocol::{
-    ForwardParticipantResponse, ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest, ListRoomsResponse,
+    ForwardParticipantResponse, ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest,
     MoveParticipantResponse, MuteRoomTrackResponse, ParticipantInfo, ParticipantPermission, RemoveParticipantResponse,
-    Room, TrackInfo,
+    TrackInfo,
 };
 use prost::Message;
 use thiserror::Error as ThisError;
@@ -24,6 +24,20 @@ use super::{Address, Calls, Credentials, Error, Feature, Method, Observer, reque
 const LARGEST_LISTING: usize = 64 * 1024 * 1024;
 /// One participant: metadata 512 KiB, attributes 64 KiB and more by merging, tracks.
 const LARGEST_SINGLE: usize = 8 * 1024 * 1024;
+
+/// `ListRoomsResponse` (livekit_room.proto) without what is not read of it.
+#[derive(Clone, PartialEq, Message)]
+struct RoomNames {
+    #[prost(message, repeated, tag = "1")]
+    rooms: Vec<RoomName>,
+}
+
+/// `Room` (livekit_models.proto) without what is not read of it.
+#[derive(Clone, PartialEq, Message)]
+struct RoomName {
+    #[prost(string, tag = "2")]
+    name: String,
+}
 
 /// How to reach a LiveKit server.
 #[derive(Clone)]
@@ -173,10 +187,10 @@ impl Client {
 }
 
 impl Calls for Client {
-    async fn list_rooms(&self, names: Vec<String>) -> Result<Vec<Room>, Error> {
+    async fn list_rooms(&self, names: Vec<String>) -> Result<Vec<String>, Error> {
         let call = Call { method: Method::ListRooms, grant: Grant::Rooms, limit: LARGEST_LISTING, feature: None };
-        let response: ListRoomsResponse = self.call(call, &ListRoomsRequest { names }).await?;
-        Ok(response.rooms)
+        let response: RoomNames = self.call(call, &ListRoomsRequest { names }).await?;
+        Ok(response.rooms.into_iter().map(|room| room.name).collect())
     }
 
     async fn list_participants(&self, room: &str) -> Result<Vec<ParticipantInfo>, Error> {

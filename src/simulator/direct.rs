@@ -52,9 +52,9 @@ impl Direct {
 const OTHER: Error = Error::NotLiveKit("the answer to another method");
 
 impl Calls for Direct {
-    async fn list_rooms(&self, names: Vec<String>) -> Result<Vec<lk::Room>, Error> {
+    async fn list_rooms(&self, names: Vec<String>) -> Result<Vec<String>, Error> {
         match self.call(Call::ListRooms(lk::ListRoomsRequest { names }), None).await? {
-            Answer::Rooms(answer) => Ok(answer.rooms),
+            Answer::Rooms(answer) => Ok(answer.rooms.into_iter().map(|room| room.name).collect()),
             _ => Err(OTHER),
         }
     }

@@ -33,9 +33,9 @@ async fn participants_come_and_webhooks_go() {
     eventually(SOON, "everybody is there", async || {
         let mut seen = HashMap::new();
         for room in client.list_rooms(Vec::new()).await.map_err(|error| error.to_string())? {
-            let people = client.list_participants(&room.name).await.map_err(|error| error.to_string())?;
+            let people = client.list_participants(&room).await.map_err(|error| error.to_string())?;
             let publishing = people.iter().filter(|info| info.tracks.len() == 1).count();
-            seen.insert(room.name, publishing);
+            seen.insert(room, publishing);
         }
         if seen.len() == 3 && seen.values().all(|count| *count == 4) { Ok(()) } else { Err(format!("{seen:?}")) }
     })

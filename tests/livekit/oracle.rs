@@ -27,7 +27,8 @@ async fn both_clients_hear_the_same() {
     participants.join("room", "bob").await;
     let track = participants.publish("ann").await;
 
-    assert_eq!(ours.list_rooms(vec![]).await.unwrap(), theirs.list_rooms(vec![]).await.unwrap());
+    let names = theirs.list_rooms(vec![]).await.unwrap().into_iter().map(|room| room.name);
+    assert_eq!(ours.list_rooms(vec![]).await.unwrap(), names.collect::<Vec<_>>());
     let sorted = |mut list: Vec<livekit_protocol::ParticipantInfo>| {
         list.sort_by(|a, b| a.identity.cmp(&b.identity));
         list

@@ -62,8 +62,7 @@ async fn a_participant_is_seen_changed_muted_and_removed() {
     participants.join("room ü", "ann").await;
     let track = participants.publish("ann").await;
 
-    let rooms = client.list_rooms(vec![]).await.unwrap();
-    assert_eq!(rooms.iter().map(|room| room.name.as_str()).collect::<Vec<_>>(), ["room ü"]);
+    assert_eq!(client.list_rooms(vec![]).await.unwrap(), ["room ü"]);
     assert_eq!(client.list_rooms(vec!["room ü".to_owned()]).await.unwrap().len(), 1);
     assert_eq!(client.list_rooms(vec!["other".to_owned()]).await.unwrap().len(), 0);
 

@@ -17,8 +17,7 @@ async fn a_participant_is_seen_changed_muted_and_removed() {
     let sid = simulator.join(Join::new("room ü", "ann").attribute("role", "host")).unwrap();
     let track = simulator.publish("room ü", "ann", &Publication::of(TrackSource::Microphone)).unwrap().unwrap();
 
-    let rooms = client.list_rooms(vec![]).await.unwrap();
-    assert_eq!(rooms.iter().map(|room| room.name.as_str()).collect::<Vec<_>>(), ["room ü"]);
+    assert_eq!(client.list_rooms(vec![]).await.unwrap(), ["room ü"]);
     let ann = client.get_participant("room ü", "ann").await.unwrap();
     assert_eq!((State::try_from(ann.state), ann.sid), (Ok(State::Active), sid));
     assert_eq!(client.list_participants("room ü").await.unwrap()[0].identity, "ann");
