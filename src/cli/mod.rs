@@ -3,6 +3,7 @@
 mod cleanup;
 mod crd;
 mod demo;
+mod lane;
 mod lines;
 mod object;
 mod operator;

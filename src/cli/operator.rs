@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use anyhow::Context;
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
 
+use super::lane::Lane;
 use crate::{
     engine::{Audience, Catalog, Engine, Leadership, Reports, Routes},
     files::{Teller, Wires},
@@ -33,6 +35,7 @@ pub(super) struct Operator {
     reporting: watch::Sender<Reports>,
     routes: Routes,
     servers: JoinSet<()>,
+    lane: Lane,
 }
 
 impl Operator {
@@ -45,7 +48,8 @@ impl Operator {
         let metrics = Arc::new(Metrics::new());
         let routes = Routes::default();
         let mut servers = JoinSet::new();
-        let listener = http::listen(http_addr, "--http-addr").await?;
+        let lane = Lane::open().context("cannot start a thread for enforcement")?;
+        let listener = lane.handle().spawn(http::listen(http_addr, "--http-addr")).await??;
         let webhooks = listener.local_addr()?;
         if let Some(admin_addr) = admin_addr {
             let listener = http::listen(admin_addr, "--admin-addr").await?;
@@ -53,15 +57,29 @@ impl Operator {
             servers.spawn(http::serve(listener, router, Guests::All, stop.clone()));
         }
         let router = http::webhooks(routes.clone(), Arc::clone(&metrics));
-        servers.spawn(http::serve(listener, router, Guests::Known(Arc::clone(&metrics)), stop));
-        Ok(Self { catalog, reports, readiness, metrics, webhooks, stopping, catalogs, reporting, routes, servers })
+        let serve = http::serve(listener, router, Guests::Known(Arc::clone(&metrics)), stop);
+        servers.spawn_on(serve, lane.handle());
+        metrics.count_tasks_of(lane.handle().clone());
+        Ok(Self {
+            catalog,
+            reports,
+            readiness,
+            metrics,
+            webhooks,
+            stopping,
+            catalogs,
+            reporting,
+            routes,
+            servers,
+            lane,
+        })
     }
 
     /// Starts the engine.
     pub(super) fn start(&self, leadership: Leadership, audience: Audience) -> JoinHandle<()> {
         let (catalogs, reporting) = (self.catalogs.clone(), self.reporting.clone());
         let engine = Engine::new(catalogs, reporting, self.routes.clone(), Arc::clone(&self.metrics));
-        tokio::spawn(engine.telling(audience).led_by(leadership).run(self.stop()))
+        self.lane.handle().spawn(engine.telling(audience).led_by(leadership).run(self.stop()))
     }
 
     /// What manifests in files work with.

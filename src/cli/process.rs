@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
 use tracing_subscriber::EnvFilter;
 
 /// How long everything may take to end after SIGTERM. Kubernetes waits 30 s before it kills.
@@ -45,11 +48,21 @@ impl Log {
     }
 }
 
-/// Runs to the end, on as many threads as there are cores.
+/// Runs to the end, on this thread and those that it starts itself: a thread for each core would cost more memory than
+/// all that waits on them.
 pub(super) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    block_on_by(Builder::new_current_thread(), future)
+}
+
+/// The same, on as many threads as there are cores.
+pub(super) fn block_on_all_cores<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    block_on_by(Builder::new_multi_thread(), future)
+}
+
+fn block_on_by<T>(mut builder: Builder, future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // One provider for everything; an error means that somebody has installed one before, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(future);
     runtime.shutdown_timeout(Duration::from_secs(1));
     result

@@ -7,8 +7,8 @@ mod server;
 
 use std::{
     fmt,
-    sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -49,6 +49,7 @@ pub struct Metrics {
     last_resync: Family<ServerLabels, Gauge<f64, AtomicU64>>,
     /// Set when somebody reads it.
     tasks: Gauge,
+    other_runtime: OnceLock<Handle>,
     /// By method, in the order of [`Method::ALL`], for who has no scraper.
     made: [AtomicU64; Method::ALL.len()],
     /// Panics that were caught: each one is a bug.
@@ -101,6 +102,7 @@ impl Metrics {
             catalog_changed: Gauge::default(),
             last_resync: Family::default(),
             tasks: Gauge::default(),
+            other_runtime: OnceLock::new(),
             made: Default::default(),
             panics: Counter::default(),
             status_writes: Counter::default(),
@@ -163,14 +165,19 @@ impl Metrics {
         registry.register("leader", "1 at the replica that resyncs and writes status", self.leader.clone());
     }
 
+    /// Counts the tasks of another runtime than the one on which this is encoded, too.
+    pub fn count_tasks_of(&self, runtime: Handle) {
+        let _ = self.other_runtime.set(runtime);
+    }
+
     /// In the text format of OpenMetrics, which Prometheus reads.
     ///
     /// # Errors
     /// None that is known: writing to a string does not fail.
     pub fn encode(&self) -> Result<String, fmt::Error> {
-        if let Ok(runtime) = Handle::try_current() {
-            self.tasks.set(i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
-        }
+        let runtimes = self.other_runtime.get().cloned().into_iter().chain(Handle::try_current());
+        let tasks = runtimes.map(|runtime| runtime.metrics().num_alive_tasks()).sum::<usize>();
+        self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -78,7 +78,7 @@ impl Demo {
         let terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
         let output = self.output.unwrap_or(if terminal { Output::Screen } else { Output::Text });
         anyhow::ensure!(output != Output::Screen || terminal, "-o screen needs a terminal: use -o text or -o json");
-        let result = process::block_on(self.play(output));
+        let result = process::block_on_all_cores(self.play(output));
         if let Some(panic) = screen::last_panic() {
             eprintln!("{panic}");
         }

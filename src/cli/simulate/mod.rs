@@ -103,7 +103,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(10);
 impl Simulate {
     pub(super) fn execute(self) -> anyhow::Result<()> {
         self.log.begin()?;
-        process::block_on(self.serve())
+        process::block_on_all_cores(self.serve())
     }
 
     async fn serve(self) -> anyhow::Result<()> {
