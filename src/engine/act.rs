@@ -1,6 +1,6 @@
 //! Requests: what is sent for a piece of work, and what comes back.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
+use std::{fmt, num::NonZeroU64, panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
 use tokio::time::Instant;
@@ -67,14 +67,17 @@ impl Step {
 
 /// Tells one request from another. Whoever waits for an answer keeps the ticket, so that what comes back for somebody
 /// who has gone, or from a server that is not asked any more, finds nobody waiting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(NonZeroU64);
 
 impl Ticket {
+    /// The first of all.
+    pub(super) const FIRST: Self = Self(NonZeroU64::MIN);
+
     /// This ticket, and the next one in its place.
     pub(super) fn draw(&mut self) -> Self {
         let ticket = *self;
-        self.0 += 1;
+        self.0 = self.0.saturating_add(1);
         ticket
     }
 }

@@ -36,10 +36,10 @@ pub(super) fn participant(info: ParticipantInfo) -> Option<Participant> {
         milliseconds => Timestamp::from_millisecond(milliseconds),
     };
     Some(Participant {
-        sid: info.sid,
-        identity: info.identity,
-        name: info.name,
-        metadata: info.metadata,
+        sid: info.sid.into(),
+        identity: info.identity.into(),
+        name: info.name.into(),
+        metadata: info.metadata.into(),
         attributes: attributes(info.attributes),
         kind,
         state,
@@ -53,7 +53,7 @@ pub(super) fn participant(info: ParticipantInfo) -> Option<Participant> {
 
 /// In no more memory than they need.
 fn attributes(given: HashMap<String, String>) -> Attributes {
-    let mut sorted: Vec<_> = given.into_iter().collect();
+    let mut sorted: Vec<_> = given.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     sorted.sort_unstable();
     Attributes::from_sorted_store_unchecked(sorted)
 }

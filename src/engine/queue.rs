@@ -41,6 +41,8 @@ impl Urgency {
 pub enum Work {
     /// Plan for a participant, and act.
     Participant(Key),
+    /// The same for everybody in a room: of many rooms their participants stand in no queue, but the rooms do.
+    Everybody(Arc<str>),
     /// See whether a copy is to go.
     Retire(Key),
     /// Ask LiveKit for a session that a webhook told of and that is not known yet.

@@ -107,7 +107,7 @@ impl Record {
             self.changed = now;
         }
         self.carried_out = None;
-        self.participant = participant;
+        self.replace(participant);
         self.observed = self.observed.max(Some(begun));
         self.session.retain_tracks(&self.participant);
         true
@@ -123,7 +123,7 @@ impl Record {
             return false;
         }
         if whole {
-            self.participant = participant;
+            self.replace(participant);
             self.session.retain_tracks(&self.participant);
         } else {
             self.participant.state = participant.state;
@@ -132,6 +132,12 @@ impl Record {
         self.observed = None;
         self.changed = now;
         true
+    }
+
+    /// Replaces what was seen, but for the text of the identity, which the room has as well.
+    fn replace(&mut self, seen: Participant) {
+        let identity = Arc::clone(&self.participant.identity);
+        self.participant = Participant { identity, ..seen };
     }
 
     /// Notes that the server refused something.

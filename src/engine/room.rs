@@ -54,7 +54,7 @@ pub(super) struct Room {
     /// When the next listing is due; any other timer is void.
     pub(super) due: Instant,
     /// The last listing failed.
-    pub(super) failure: Option<Failure>,
+    pub(super) failure: Option<Box<Failure>>,
     /// Listings of rooms in a row that lacked this room.
     pub(super) missed: u8,
     /// When the next rule of the line begins or ends; any other timer is void.
@@ -171,7 +171,7 @@ impl Room {
     pub(super) fn is_news(&self, identity: &str, sid: &str, joined_at: Option<Timestamp>) -> bool {
         !self.departed.contains(sid)
             && self.records.get(identity).is_none_or(|known| {
-                known.participant.sid != sid && joined_at.is_none_or(|at| known.participant.joined_at <= at)
+                *known.participant.sid != *sid && joined_at.is_none_or(|at| known.participant.joined_at <= at)
             })
     }
 
@@ -196,10 +196,17 @@ impl Room {
         self.listings >= CERTAIN && self.failure.is_none()
     }
 
+    /// Why it cannot be listed, if that is worth telling.
+    pub(super) fn told(&self) -> Option<&Arc<str>> {
+        self.failure.as_deref().and_then(Failure::told)
+    }
+
     /// Takes in somebody new, or a new session in the place of an old one.
-    pub(super) fn insert(&mut self, participant: Participant, observed: Instant, now: Instant) -> Arc<str> {
-        let known = self.records.get_key_value(participant.identity.as_str()).map(|(identity, _)| Arc::clone(identity));
-        let identity = known.unwrap_or_else(|| participant.identity.as_str().into());
+    pub(super) fn insert(&mut self, mut participant: Participant, observed: Instant, now: Instant) -> Arc<str> {
+        if let Some((known, _)) = self.records.get_key_value(&participant.identity) {
+            participant.identity = Arc::clone(known);
+        }
+        let identity = Arc::clone(&participant.identity);
         self.records.insert(Arc::clone(&identity), Box::new(Record::new(participant, Some(observed), now)));
         identity
     }
@@ -223,7 +230,7 @@ impl Room {
         if self.departed.since(&participant.sid, begun) {
             return;
         }
-        match self.records.get_mut(participant.identity.as_str()) {
+        match self.records.get_mut(&participant.identity) {
             Some(record) if record.participant.sid == participant.sid => {
                 record.missed = 0;
                 record.show(participant, begun, now);
@@ -251,15 +258,12 @@ impl Room {
             if self.departed.since(&participant.sid, begun) {
                 continue;
             }
-            let known = self.records.get_key_value(participant.identity.as_str());
-            let known = known.map(|(identity, _)| Arc::clone(identity));
-            let record = self.records.get_mut(participant.identity.as_str());
-            shown.push(match (known, record) {
-                (Some(identity), Some(record)) if record.changed > begun => identity,
-                (Some(identity), Some(record)) if record.participant.sid == participant.sid => {
+            shown.push(match self.records.get_mut(&participant.identity) {
+                Some(record) if record.changed > begun => Arc::clone(&record.participant.identity),
+                Some(record) if record.participant.sid == participant.sid => {
                     record.missed = 0;
                     record.show(participant, begun, now);
-                    identity
+                    Arc::clone(&record.participant.identity)
                 }
                 _ => {
                     let identity = self.insert(participant, begun, now);
@@ -282,7 +286,7 @@ impl Room {
 
     /// Takes in the end of a session.
     pub(super) fn left(&mut self, identity: &str, sid: &str, now: Instant) {
-        if self.records.get(identity).is_some_and(|record| record.participant.sid == sid) {
+        if self.records.get(identity).is_some_and(|record| *record.participant.sid == *sid) {
             self.records.remove(identity);
         }
         if self.strangers.get(identity).is_some_and(|stranger| stranger.sid == sid) {

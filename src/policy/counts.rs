@@ -8,7 +8,7 @@ use std::{
 use crate::api::Sample;
 
 /// The most samples a status has.
-const MAX_SAMPLES: usize = 20;
+pub const MAX_SAMPLES: usize = 20;
 /// The most characters of a value that stand in a sample.
 const MAX_CHARACTERS: usize = 64;
 
@@ -27,6 +27,14 @@ pub struct Counts {
     pub failed: u32,
     /// In Audit: what would be done, one for each field of a policy and each destination of a forward.
     pub violations: u32,
+}
+
+impl Counts {
+    /// How many are not as declared, each of which has a sample at least.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        (self.pending + self.failed + self.violations) as usize
+    }
 }
 
 impl AddAssign for Counts {

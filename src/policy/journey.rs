@@ -63,7 +63,7 @@ impl Journeys {
             return false;
         }
         if !self.stops.is_empty() {
-            self.stops.remove(&(participant.identity.as_str().into(), way.transfer.id.name.clone()));
+            self.stops.remove(&(Arc::clone(&participant.identity), way.transfer.id.name.clone()));
         }
         self.forget_before(now);
         let Some(destination) = way.transfer.destinations.first() else { return false };
@@ -94,7 +94,7 @@ impl Journeys {
         if self.stops.len() >= MOST {
             self.stops.clear();
         }
-        let key = (participant.identity.as_str().into(), lowest.transfer.id.name.clone());
+        let key = (Arc::clone(&participant.identity), lowest.transfer.id.name.clone());
         let selected = lowest.transfer.selected(participant);
         let may_go = lowest.transfer.id != way.transfer.id;
         self.stops.insert(key, Stop { stopped: lowest.transfer, with, selected });
@@ -111,7 +111,7 @@ impl Journeys {
         if self.stops.is_empty() {
             return None;
         }
-        let stop = self.stops.get(&(participant.identity.as_str().into(), transfer.id.name.clone()))?;
+        let stop = self.stops.get(&(Arc::clone(&participant.identity), transfer.id.name.clone()))?;
         let holds = stands(&stop.stopped)
             && stop.with.iter().all(stands)
             && stop.stopped.selected(participant) == stop.selected;
@@ -135,7 +135,7 @@ impl Journeys {
             self.hops.pop_front();
         }
         let selected = way.transfer.selected(participant);
-        let identity = participant.identity.as_str().into();
+        let identity = Arc::clone(&participant.identity);
         self.hops.push_back(Hop { identity, at: now, from: Arc::clone(from), by: way.clone(), selected });
     }
 

@@ -30,7 +30,7 @@ mod ways;
 
 pub use action::{Action, Because, Circumstances, Open, Plan, Update};
 pub use copies::{Presence, retired_by};
-pub use counts::{Counts, Samples};
+pub use counts::{Counts, MAX_SAMPLES, Samples};
 pub use field::{Decision, Field, Flag, ObjectName, RuleName, Value};
 pub use journey::{Journeys, Stop};
 pub use line::{AuditedLine, Grant, Line, Member, Place, PolicySet, Reach, Standing, Unknown};

@@ -1,6 +1,6 @@
 //! A participant of a room as the planner sees it: LiveKit's `ParticipantInfo` without what no rule can speak of.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use litemap::LiteMap;
@@ -9,19 +9,19 @@ use crate::api::{Kind, Source, State};
 
 /// A participant's attributes by key. Most have few, and there are many participants: a tree would take ten times as
 /// much memory.
-pub type Attributes = LiteMap<String, String>;
+pub type Attributes = LiteMap<Box<str>, Box<str>>;
 
-/// A participant as it was observed.
+/// A participant as it was observed. There are many: texts that never grow have no room to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
     /// Session id, given by the server; another one after each full reconnect.
-    pub sid: String,
+    pub sid: Box<str>,
     /// Identity, given by the token; one participant of a room at a time has it.
-    pub identity: String,
+    pub identity: Arc<str>,
     /// Display name, maybe empty.
-    pub name: String,
+    pub name: Box<str>,
     /// Metadata, maybe empty.
-    pub metadata: String,
+    pub metadata: Box<str>,
     /// Attributes by key; LiveKit never stores an empty value.
     pub attributes: Attributes,
     /// What kind of client it is; `None` for a kind this version does not know, which no rule ever matches.
@@ -45,10 +45,10 @@ impl Participant {
     #[must_use]
     pub fn new(sid: &str, identity: &str, joined_at: Timestamp) -> Self {
         Self {
-            sid: sid.to_owned(),
-            identity: identity.to_owned(),
-            name: String::new(),
-            metadata: String::new(),
+            sid: sid.into(),
+            identity: identity.into(),
+            name: Box::default(),
+            metadata: Box::default(),
             attributes: Attributes::new(),
             kind: Some(Kind::Standard),
             state: State::Active,

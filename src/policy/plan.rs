@@ -146,11 +146,11 @@ impl Planner<'_> {
     fn attributes(&mut self) {
         for (at, key, wanted) in self.resolution.attributes() {
             let seen = self.participant.attributes.get(&**key);
-            if wanted.map(|value| &**value) == seen.map(String::as_str) {
+            if wanted.map(|value| &**value) == seen.map(|value| &**value) {
                 continue;
             }
             let value = |value: Option<Arc<str>>| value.map_or(Value::Absent, Value::Text);
-            let seen = value(seen.map(|value| value.as_str().into()));
+            let seen = value(seen.map(|value| (**value).into()));
             let why = self.decision(at, Field::Attribute(Arc::clone(key)), value(wanted.cloned()), seen);
             if self.undamped(why) {
                 self.update.attributes.push((Arc::clone(key), wanted.cloned()));

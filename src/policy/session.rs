@@ -29,10 +29,16 @@ const REFUSED_FOR: Duration = Duration::from_secs(300);
 /// The withdrawal of a source that is not taken back.
 const LAST_WITHDRAWAL: usize = 3;
 
-/// What is remembered of a session. Empty for nearly everybody.
+/// What is remembered of a session. There are many, and most remember one correction.
 #[derive(Clone, Debug, Default)]
 pub struct Session {
     corrections: Vec<(Field, Corrections)>,
+    rest: Option<Box<Rest>>,
+}
+
+/// What few sessions have any of.
+#[derive(Clone, Debug, Default)]
+struct Rest {
     /// What was withdrawn for a moment, each time.
     withdrawals: Vec<Sources>,
     /// The tracks that were unpublished by that.
@@ -47,8 +53,14 @@ pub struct Session {
 pub struct Corrections {
     /// The latest, at most [`CORRECTIONS`], oldest first.
     at: Vec<Timestamp>,
-    pause: Duration,
-    until: Option<Timestamp>,
+    pause: Option<Box<Pause>>,
+}
+
+/// A while in which something is left alone.
+#[derive(Clone, Debug)]
+struct Pause {
+    length: Duration,
+    until: Timestamp,
 }
 
 /// Something the server would not take.
@@ -70,52 +82,52 @@ impl Session {
     /// Whether a OncePerTrack effect has had its turn with a track.
     #[must_use]
     pub fn is_done(&self, track: &str, key: OnceKey) -> bool {
-        self.done_once.get(track).is_some_and(|keys| keys.contains(&key))
+        self.rest().is_some_and(|rest| rest.done_once.get(track).is_some_and(|keys| keys.contains(&key)))
     }
 
     /// Notes that OncePerTrack effects have had their turn with a track.
     pub fn set_done(&mut self, track: &str, keys: impl IntoIterator<Item = OnceKey>) {
         for key in keys {
             if !self.is_done(track, key) {
-                self.done_once.entry(track.to_owned()).or_default().push(key);
+                self.rest_mut().done_once.entry(track.to_owned()).or_default().push(key);
             }
         }
     }
 
     /// Forgets tracks that are no more.
     pub fn retain_tracks(&mut self, participant: &Participant) {
+        let Some(rest) = &mut self.rest else { return };
         let is_there = |sid: &String| participant.tracks.iter().any(|track| track.sid == *sid);
-        self.done_once.retain(|sid, _| is_there(sid));
-        self.unpublished.retain(is_there);
+        rest.done_once.retain(|sid, _| is_there(sid));
+        rest.unpublished.retain(is_there);
     }
 
     /// Whether a source was withdrawn because of this track before.
     #[must_use]
     pub(super) fn has_unpublished(&self, track: &str) -> bool {
-        self.unpublished.iter().any(|unpublished| unpublished == track)
+        self.rest().is_some_and(|rest| rest.unpublished.iter().any(|unpublished| unpublished == track))
     }
 
     /// Sources that were withdrawn so often that they are not given back in this session.
     #[must_use]
     pub(super) fn stays_withdrawn(&self) -> Sources {
-        let times = |source| self.withdrawals.iter().filter(|withdrawn| withdrawn.contains(source)).count();
+        let Some(rest) = self.rest() else { return Sources::NONE };
+        let times = |source| rest.withdrawals.iter().filter(|withdrawn| withdrawn.contains(source)).count();
         ALL_SOURCES.into_iter().filter(|source| times(*source) >= LAST_WITHDRAWAL).collect()
     }
 
     /// Whether a combined update was refused, so that its parts go one by one.
     #[must_use]
     pub(super) fn goes_apart(&self) -> bool {
-        self.apart
+        self.rest().is_some_and(|rest| rest.apart)
     }
 
     /// Until when, and why, an update is not sent because the server refused the same before.
     #[must_use]
     pub(super) fn refused(&self, update: &Update, now: Timestamp) -> Option<(Timestamp, Arc<str>)> {
-        if self.refusals.is_empty() {
-            return None;
-        }
+        let refusals = self.rest().map(|rest| &rest.refusals).filter(|refusals| !refusals.is_empty())?;
         let content = fingerprint(update);
-        let refusal = self.refusals.iter().find(|refusal| refusal.content == content && now < refusal.until)?;
+        let refusal = refusals.iter().find(|refusal| refusal.content == content && now < refusal.until)?;
         Some((refusal.until, Arc::clone(&refusal.message)))
     }
 
@@ -127,8 +139,9 @@ impl Session {
             Action::Mute { track, once, .. } => self.set_done(track, *once),
             Action::Update(update) => {
                 if !update.withdraws.is_empty() {
-                    self.withdrawals.push(update.withdraws);
-                    self.unpublished.extend(update.unpublishes.iter().cloned());
+                    let rest = self.rest_mut();
+                    rest.withdrawals.push(update.withdraws);
+                    rest.unpublished.extend(update.unpublishes.iter().cloned());
                 }
                 // What is never put off does not count either: it would only put off the rest.
                 for decision in update.why.iter().filter(|decision| !narrows(update, decision)) {
@@ -141,13 +154,22 @@ impl Session {
     /// Notes that the server would not carry out an update: a combined one is tried in parts, a single one not again
     /// for a while.
     pub fn was_refused(&mut self, update: &Update, message: Arc<str>, now: Timestamp) {
-        self.refusals.retain(|refusal| now < refusal.until);
+        let rest = self.rest_mut();
+        rest.refusals.retain(|refusal| now < refusal.until);
         if update.parts() > 1 {
-            self.apart = true;
+            rest.apart = true;
         } else {
             let until = now.checked_add(REFUSED_FOR).unwrap_or(Timestamp::MAX);
-            self.refusals.push(Refusal { content: fingerprint(update), until, message });
+            rest.refusals.push(Refusal { content: fingerprint(update), until, message });
         }
+    }
+
+    fn rest(&self) -> Option<&Rest> {
+        self.rest.as_deref()
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
     }
 
     fn correct(&mut self, field: &Field, now: Timestamp, allowed: usize) {
@@ -165,7 +187,7 @@ impl Corrections {
     /// Until when it is left alone.
     #[must_use]
     pub fn damped_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.until.filter(|until| now < *until)
+        self.pause.as_ref().map(|pause| pause.until).filter(|until| now < *until)
     }
 
     /// Notes that it was put right. So many times are `allowed` without a pause.
@@ -174,16 +196,13 @@ impl Corrections {
         self.at.drain(..excess);
         self.at.reserve_exact(1);
         self.at.push(now);
-        let resumed = self.until.is_some_and(|until| within(until, now, WINDOW));
-        if resumed {
-            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        } else if self.at.len() == allowed && within(self.at[0], now, WINDOW) {
-            self.pause = SHORTEST_PAUSE;
-        } else {
-            self.until = None;
-            return;
-        }
-        self.until = now.checked_add(self.pause).ok();
+        let resumed = self.pause.take().filter(|pause| within(pause.until, now, WINDOW));
+        let length = match resumed {
+            Some(pause) => (pause.length * 2).min(LONGEST_PAUSE),
+            None if self.at.len() == allowed && within(self.at[0], now, WINDOW) => SHORTEST_PAUSE,
+            None => return,
+        };
+        self.pause = now.checked_add(length).ok().map(|until| Box::new(Pause { length, until }));
     }
 }
 

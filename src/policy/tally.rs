@@ -70,6 +70,7 @@ pub struct RoomTally<'a> {
     audited: Vec<PolicyTally>,
     /// What has become of one participant for each policy of the line; kept for its memory.
     outcomes: Vec<Outcome>,
+    with_samples: bool,
 }
 
 /// How far a policy is enforced on a participant, from good to bad.
@@ -81,9 +82,9 @@ enum Outcome {
 }
 
 impl<'a> RoomTally<'a> {
-    /// Begins to count in a room.
+    /// Begins to count in a room, and maybe to take samples of what is not as declared.
     #[must_use]
-    pub fn new(room: &'a str, line: &'a Line) -> Self {
+    pub fn new(room: &'a str, line: &'a Line, with_samples: bool) -> Self {
         let zero = PolicyTally { counts: Counts { rooms: 1, ..Counts::default() }, ..PolicyTally::default() };
         Self {
             room,
@@ -91,6 +92,7 @@ impl<'a> RoomTally<'a> {
             enforced: vec![zero.clone(); line.enforced.len()],
             audited: vec![zero; line.audited.len()],
             outcomes: Vec::new(),
+            with_samples,
         }
     }
 
@@ -117,7 +119,9 @@ impl<'a> RoomTally<'a> {
             let before = tally.counts.violations;
             for decision in decisions(&plan).filter(|decision| decision.by.policy == *subject) {
                 tally.counts.violations += 1;
-                sample(tally, self.room, participant, decision, None);
+                if self.with_samples {
+                    sample(tally, self.room, participant, decision, None);
+                }
             }
             tally.counts.compliant += u32::from(tally.counts.violations == before);
         }
@@ -151,7 +155,9 @@ impl<'a> RoomTally<'a> {
                 }
                 _ => {}
             }
-            sample(tally, self.room, participant, decision, message);
+            if self.with_samples {
+                sample(tally, self.room, participant, decision, message);
+            }
         };
         let acting = if failure.is_some() { Outcome::Failed } else { Outcome::Pending };
         for decision in plan.actions.iter().flat_map(|action| action.why()) {
@@ -204,7 +210,7 @@ fn outcome_of(because: &Because) -> Outcome {
 }
 
 fn sample(tally: &mut PolicyTally, room: &str, participant: &Participant, decision: &Decision, message: Option<&str>) {
-    let identity = participant.identity.as_str();
+    let identity = &*participant.identity;
     // Most of many would only be thrown away again.
     if tally.samples.is_beyond(room, identity) {
         return;

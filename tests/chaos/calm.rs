@@ -159,7 +159,7 @@ fn deviation(
         return always.then(|| (true, format!("unmuted in {}", heard.sid)));
     }
     match field.strip_prefix("attributes.") {
-        Some(key) => text(participant.attributes.get(key).map(String::as_str)),
+        Some(key) => text(participant.attributes.get(key).map(|value| &**value)),
         None if field == "name" => text(Some(&participant.name)),
         None if field == "metadata" => text(Some(&participant.metadata)),
         None => None,
@@ -182,9 +182,9 @@ fn publishing(stage: &Stage, participant: &Participant, wanted: Publishing) -> O
     }
     // What was misused three times stays withdrawn for the session.
     let ledger = stage.shared.ledger();
-    let mine = ledger.withdrawn.iter().filter(|(sid, _)| *sid == participant.sid);
+    let mine = ledger.withdrawn.iter().filter(|(sid, _)| **sid == *participant.sid);
     let withdrawn = mine.fold(Sources::NONE, |all, (_, withdrawn)| all.with(*withdrawn));
-    let times = ledger.withdrawn.iter().filter(|(sid, _)| *sid == participant.sid).count();
+    let times = ledger.withdrawn.iter().filter(|(sid, _)| **sid == *participant.sid).count();
     let stays = times >= 3 && wanted.minus(withdrawn).within(seen);
     (!stays).then(|| (false, format!("{seen}")))
 }

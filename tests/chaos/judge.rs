@@ -88,7 +88,7 @@ fn bases<'a>(ledger: &'a Ledger, who: &Who) -> Vec<&'a Told> {
         ledger.told(who).any(|other| {
             other.participant.joined_at > told.participant.joined_at
                 && other.participant.sid != told.participant.sid
-                && !ledger.over.contains(&other.participant.sid)
+                && !ledger.over.contains(&*other.participant.sid)
                 && !is_now(other.at, now)
         })
     };
@@ -121,18 +121,18 @@ fn update(ledger: &mut Ledger, who: &Who, update: &Update) -> Result<(), String>
         })
     };
     if let Some(name) = &update.name
-        && !is_wanted("name", name, &|seen| Some(seen.name.clone()))
+        && !is_wanted("name", name, &|seen| Some(seen.name.to_string()))
     {
         return Err(format!("no rule wants the name {name}, or it is so"));
     }
     if let Some(metadata) = &update.metadata
-        && !is_wanted("metadata", metadata, &|seen| Some(seen.metadata.clone()))
+        && !is_wanted("metadata", metadata, &|seen| Some(seen.metadata.to_string()))
     {
         return Err(format!("no rule wants the metadata {metadata}, or it is so"));
     }
     for (key, value) in &update.attributes {
         let (field, wanted) = (format!("attributes.{key}"), value.as_deref().unwrap_or("absent"));
-        if !is_wanted(&field, wanted, &|seen| seen.attributes.get(&**key).cloned()) {
+        if !is_wanted(&field, wanted, &|seen| seen.attributes.get(&**key).map(ToString::to_string)) {
             return Err(format!("no rule wants {field} to be {wanted}, or it is so"));
         }
     }
@@ -146,7 +146,7 @@ fn update(ledger: &mut Ledger, who: &Who, update: &Update) -> Result<(), String>
         }
     }
     if !update.withdraws.is_empty() {
-        let sid = ledger.told(who).next_back().map(|told| told.participant.sid.clone()).unwrap_or_default();
+        let sid = ledger.told(who).next_back().map(|told| told.participant.sid.to_string()).unwrap_or_default();
         ledger.withdrawn.push((sid, update.withdraws));
     }
     Ok(())

@@ -151,7 +151,7 @@ impl Ledger {
 
     /// The engine is told of a participant.
     pub fn tell(&mut self, room: &str, participant: &Participant, begun: Option<Instant>) {
-        let told = self.told.entry((room.to_owned(), participant.identity.clone())).or_default();
+        let told = self.told.entry((room.to_owned(), participant.identity.to_string())).or_default();
         told.push_back(Told { participant: participant.clone(), begun, at: Instant::now() });
         while told.len() > KEPT {
             told.pop_front();
@@ -172,7 +172,7 @@ impl Ledger {
     pub fn hear(&mut self, event: &Event) {
         match &event.what {
             What::Joined { participant, whole } => {
-                let who = (event.room.clone(), participant.identity.clone());
+                let who = (event.room.clone(), participant.identity.to_string());
                 let is_new = self.told(&who).all(|told| told.participant.sid != participant.sid);
                 let age = self.now().duration_since(event.created_at).unsigned_abs();
                 let is_base = is_new && *whole && age <= PROMPT;
@@ -212,7 +212,7 @@ impl Ledger {
             Request::Update(who, _) => drop(self.changed.insert(who.clone(), now)),
             Request::List(room) => self.listings.push(room.clone()),
             Request::Remove(who) => {
-                let gone = self.told(who).next_back().map(|told| told.participant.sid.clone());
+                let gone = self.told(who).next_back().map(|told| told.participant.sid.to_string());
                 self.over.extend(gone);
                 self.removed.insert(who.clone(), now);
             }

@@ -40,11 +40,11 @@ fn participant(info: &ParticipantInfo) -> Participant {
     #[allow(deprecated, reason = "LiveKit still has them")]
     let (recorder, agent) = (given.recorder, given.agent);
     Participant {
-        sid: info.sid.clone(),
-        identity: info.identity.clone(),
-        name: info.name.clone(),
-        metadata: info.metadata.clone(),
-        attributes: info.attributes.clone().into_iter().collect(),
+        sid: info.sid.as_str().into(),
+        identity: info.identity.as_str().into(),
+        name: info.name.as_str().into(),
+        metadata: info.metadata.as_str().into(),
+        attributes: info.attributes.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect(),
         kind: Some(kind),
         state,
         permission: Permission {
@@ -79,5 +79,5 @@ pub fn track(info: &TrackInfo) -> Track {
         TrackType::Video => Media::Video,
         TrackType::Data => Media::Data,
     };
-    Track { sid: info.sid.clone(), media, claimed, muted: info.muted }
+    Track { sid: info.sid.as_str().into(), media, claimed, muted: info.muted }
 }

@@ -20,7 +20,7 @@ fn id(name: &str) -> TransferId {
 }
 
 fn speaker(identity: &str) -> Participant {
-    Participant { attributes: [("role".to_owned(), "speaker".to_owned())].into_iter().collect(), ..guest(identity) }
+    Participant { attributes: [("role".into(), "speaker".into())].into_iter().collect(), ..guest(identity) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,7 +284,7 @@ async fn room_policies_apply_to_copies_only_where_they_name_them() {
     })
     .await;
     stage.pass_secs(1).await;
-    assert_eq!(stage.livekit.see("overflow-1", "anna").attributes.get("seat").unwrap(), "back");
+    assert_eq!(&**stage.livekit.see("overflow-1", "anna").attributes.get("seat").unwrap(), "back");
     assert!(stage.livekit.see("overflow-2", "anna").attributes.is_empty());
 }
 

@@ -21,6 +21,22 @@ async fn the_webhook_alone_is_enough_to_act() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn those_who_join_a_room_have_their_turn_in_the_order_in_which_they_came() {
+    let stage = Stage::with(QUIET).await;
+    let names: Vec<_> = ('a'..='z').rev().map(String::from).collect();
+    for name in &names {
+        let somebody = guest(name);
+        stage.livekit.add("hall", somebody.clone());
+        stage.hear_joined("hall", &somebody);
+    }
+    stage.rest().await;
+    assert_eq!(
+        stage.livekit.writes(),
+        names.iter().map(|name| format!("update hall/{name} permission")).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_as_declared_costs_no_request() {
     let stage = Stage::with(QUIET).await;
     let mut quiet = guest("anna");
@@ -198,12 +214,12 @@ async fn an_unpublished_track_is_a_reason_to_look_again() {
 - {name: off-air, set: {attributes: {light: green}}}";
     let stage = Stage::with(rules).await;
     let anna = stage.join("hall", speaker("anna")).await;
-    assert_eq!(stage.livekit.see("hall", "anna").attributes.get("light").unwrap(), "red");
+    assert_eq!(&**stage.livekit.see("hall", "anna").attributes.get("light").unwrap(), "red");
     let track = anna.tracks[0].sid.clone();
     stage.livekit.change("hall", "anna", |anna| anna.tracks.clear());
     stage.hear("hall", What::TrackUnpublished { identity: "anna".into(), track });
     stage.rest().await;
-    assert_eq!(stage.livekit.see("hall", "anna").attributes.get("light").unwrap(), "green");
+    assert_eq!(&**stage.livekit.see("hall", "anna").attributes.get("light").unwrap(), "green");
 }
 
 #[tokio::test(start_paused = true)]
@@ -260,7 +276,7 @@ async fn an_update_that_met_another_session_counts_for_that() {
     stage.join("hall", guest("anna")).await;
     stage.hear_left("hall", &first);
     stage.pass_secs(2).await;
-    assert_eq!(stage.livekit.see("hall", "anna").attributes.get("seat").unwrap(), "front");
+    assert_eq!(&**stage.livekit.see("hall", "anna").attributes.get("seat").unwrap(), "front");
     assert_eq!(stage.livekit.said().len(), 2);
 }
 

@@ -10,7 +10,7 @@ fn a_known_participant_with_a_track_takes_less_than_three_kibibytes() {
     for number in 0..PARTICIPANTS {
         let mut somebody = speaker(&format!("participant-{number}"));
         somebody.permission.can_publish = false;
-        somebody.name = format!("Participant {number}");
+        somebody.name = format!("Participant {number}").into();
         somebody.attributes.insert("role".into(), "listener".into());
         livekit.add(&format!("hall-{}", number / 10), somebody);
     }

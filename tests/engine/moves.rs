@@ -14,7 +14,7 @@ fn id(name: &str) -> TransferId {
 }
 
 fn admitted(identity: &str) -> Participant {
-    Participant { attributes: [("admitted".to_owned(), "true".to_owned())].into_iter().collect(), ..guest(identity) }
+    Participant { attributes: [("admitted".into(), "true".into())].into_iter().collect(), ..guest(identity) }
 }
 
 #[tokio::test(start_paused = true)]

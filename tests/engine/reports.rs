@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use usher::engine::PolicyReport;
+
 use crate::support::{Fault, LiveKit, QUIET, SEAT, Stage, guest, hall, policy, spec, unavailable};
 
 #[tokio::test(start_paused = true)]
@@ -99,6 +101,27 @@ async fn an_audited_policy_counts_and_does_nothing() {
     let told = stage.tells(|policy| policy.settled && policy.counts.rooms == 1).await;
     assert_eq!((told.counts.participants, told.counts.violations), (1, 1));
     assert!(stage.livekit.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn samples_are_of_the_first_rooms_that_have_any() {
+    let livekit = LiveKit::default();
+    for number in 0..400 {
+        livekit.add(&format!("hall-{:02}", number / 10), guest(&format!("guest-{number:03}")));
+    }
+    let audit = spec("rules", "mode: Audit\nrooms: [{prefix: hall}]\nrules:\n- {name: r, set: {name: Guest}}");
+    let mut stage = Stage::seen(livekit, SEAT, |view| view.policies = vec![audit]).await;
+    let sampled = |from: usize| (from..from + 20).map(|number| format!("guest-{number:03}")).collect::<Vec<_>>();
+    let shown = |told: &PolicyReport| told.samples.iter().map(|sample| sample.identity.clone()).collect::<Vec<_>>();
+    let told = stage.tells(|policy| policy.settled && policy.counts.rooms == 40).await;
+    assert_eq!((told.counts.violations, shown(&told)), (400, sampled(0)));
+    // The first room and half of the next have none any more.
+    for number in 0..15 {
+        let (room, identity) = (format!("hall-{:02}", number / 10), format!("guest-{number:03}"));
+        stage.livekit.change(&room, &identity, |guest| guest.name = "Guest".into());
+    }
+    let told = stage.tells(|policy| policy.counts.violations == 385).await;
+    assert_eq!(shown(&told), sampled(15));
 }
 
 #[tokio::test(start_paused = true)]

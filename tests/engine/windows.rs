@@ -13,7 +13,7 @@ const UNTIL: &str = "
 const PATIENT: &str = "- {name: r, match: {joinedFor: 10m}, set: {attributes: {seat: front}}}";
 
 fn seat(participant: Participant) -> Option<String> {
-    participant.attributes.get("seat").cloned()
+    participant.attributes.get("seat").map(ToString::to_string)
 }
 
 /// Lists so seldom that only moments count.

@@ -252,10 +252,10 @@ pub fn participant() -> impl Strategy<Value = Participant> {
             permission.hidden = hidden;
             let mut participant = Participant {
                 sid: "PA".into(),
-                identity,
-                name,
-                metadata,
-                attributes: attributes.into_iter().collect(),
+                identity: identity.into(),
+                name: name.into(),
+                metadata: metadata.into(),
+                attributes: attributes.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
                 kind,
                 state,
                 permission,

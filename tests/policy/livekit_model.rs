@@ -27,18 +27,18 @@ fn update_participant(participant: &mut Participant, update: &Update) {
         participant.tracks.retain(may_stay);
     }
     if let Some(name) = update.name.as_deref().filter(|name| !name.is_empty()) {
-        participant.name = name.to_owned();
+        participant.name = name.into();
     }
     if let Some(metadata) = update.metadata.as_deref().filter(|metadata| !metadata.is_empty()) {
-        participant.metadata = metadata.to_owned();
+        participant.metadata = metadata.into();
     }
     let wire: BTreeMap<_, _> =
         update.attributes.iter().map(|(key, value)| (key.to_string(), value.as_deref().unwrap_or_default())).collect();
     for (key, value) in wire {
         if value.is_empty() {
-            participant.attributes.remove(&key);
+            participant.attributes.remove(key.as_str());
         } else {
-            participant.attributes.insert(key, value.to_owned());
+            participant.attributes.insert(key.into(), value.into());
         }
     }
     participant.version += 1;

@@ -172,7 +172,7 @@ fn all_hold(matching: &Match, participant: &Participant, now: Timestamp) -> bool
             };
             matching.publishing.contains(&source)
         });
-    let attributes = matching.attributes.iter().all(|test| match participant.attributes.get(&test.key) {
+    let attributes = matching.attributes.iter().all(|test| match participant.attributes.get(test.key.as_str()) {
         Some(value) => test.absent != Some(true) && any(&test.values, value),
         None => test.absent == Some(true),
     });

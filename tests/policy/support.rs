@@ -222,7 +222,7 @@ fn differences(old: &Permission, new: &Permission) -> Vec<String> {
 
 /// An ordinary participant, joined an hour ago, with the permission an ordinary token gives.
 pub fn alice() -> Participant {
-    Participant { name: "Alice".to_owned(), ..Participant::new("PA_alice", "alice", at("11:00:00")) }
+    Participant { name: "Alice".into(), ..Participant::new("PA_alice", "alice", at("11:00:00")) }
 }
 
 /// Alice, with a difference.

@@ -23,7 +23,7 @@ fn tallied_after(
     given: &Given,
     failure: Option<&str>,
 ) -> BTreeMap<String, PolicyTally> {
-    let mut tally = RoomTally::new("hall", &hall.line);
+    let mut tally = RoomTally::new("hall", &hall.line, true);
     let mut resolver = Resolver::default();
     for participant in participants {
         let plan = tally.add(&mut resolver, participant, given.circumstances(&hall.line), failure);
@@ -208,7 +208,7 @@ fn one_failed_field_makes_a_participant_failed() {
 }
 
 fn room(hall: &Hall, name: &str, participants: &[Participant]) -> PolicyTally {
-    let mut tally = RoomTally::new(name, &hall.line);
+    let mut tally = RoomTally::new(name, &hall.line, true);
     for participant in participants {
         tally.add(&mut Resolver::default(), participant, Given::default().circumstances(&hall.line), None);
     }

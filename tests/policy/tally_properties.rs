@@ -72,13 +72,15 @@ proptest! {
             prop_assert_eq!(tally.decided, decides);
             prop_assert_eq!(tally.counts.pending + tally.counts.failed + tally.counts.violations, not_as_declared);
             prop_assert_eq!(&tally.samples, &samples.into_iter().take(20).collect());
+            let sampled: BTreeSet<_> = tally.samples.iter().map(|sample| &sample.identity).collect();
+            prop_assert!(sampled.len() <= tally.counts.open(), "who is sampled is counted");
             prop_assert_eq!(tally.overridden_by().is_some(), matched > 0 && !decides);
         }
     }
 }
 
 fn tally(room: &str, hall: &Hall, participants: &[Participant], now: Timestamp) -> BTreeMap<ObjectName, PolicyTally> {
-    let mut tally = RoomTally::new(room, &hall.line);
+    let mut tally = RoomTally::new(room, &hall.line, true);
     let mut resolver = Resolver::default();
     let given = at_moment(now);
     for participant in participants {

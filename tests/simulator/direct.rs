@@ -117,7 +117,7 @@ async fn the_engine_can_use_it() {
     let direct = simulator.direct(TIMEOUT);
     assert_eq!(RoomService::rooms(&direct).await, Ok(vec!["room".to_owned()]));
     let seen = RoomService::participants(&direct, "room").await.unwrap();
-    assert_eq!((seen.len(), seen[0].identity.as_str()), (1, "ann"));
+    assert_eq!((seen.len(), &*seen[0].identity), (1, "ann"));
     RoomService::remove(&direct, "room", "ann", true).await.unwrap();
     assert_eq!(simulator.participants("room"), []);
 }

@@ -76,6 +76,14 @@ impl<S: RoomService> Worker<S> {
                     self.send(Request::Meet(key.clone()), turn);
                 }
             }
+            Work::Everybody(name) => {
+                let Some(room) = self.rooms.get(name) else { return };
+                // The last first, for each goes before all others.
+                for identity in room.records.keys().rev() {
+                    let key = Key { room: Arc::clone(name), identity: Arc::clone(identity) };
+                    self.queue.push_next(urgency, Work::Participant(key));
+                }
+            }
             Work::Participant(key) => {
                 let request = self.guarded(&key.room, |worker| worker.next_request(key, urgency));
                 if let Some(request) = request {
@@ -131,7 +139,7 @@ impl<S: RoomService> Worker<S> {
     fn is_to_be_met(&mut self, key: &Key) -> bool {
         let Some(room) = self.rooms.get_mut(&key.room) else { return false };
         let Some(stranger) = room.strangers.get(&key.identity) else { return false };
-        if room.records.get(&key.identity).is_some_and(|record| record.participant.sid == stranger.sid) {
+        if room.records.get(&key.identity).is_some_and(|record| *record.participant.sid == *stranger.sid) {
             room.strangers.remove(&key.identity);
             return false;
         }

@@ -104,10 +104,10 @@ impl<S: RoomService> Worker<S> {
     ) {
         let is_prompt = self.is_prompt(created_at);
         let Some(room) = self.rooms.get_mut(name) else { return };
-        let known = room.records.get_mut(participant.identity.as_str());
+        let known = room.records.get_mut(&participant.identity);
         if let Some(record) = known.filter(|record| record.participant.sid == participant.sid) {
             // A listing showed it before it was active, which no other webhook tells.
-            let identity = participant.identity.as_str().into();
+            let identity = Arc::clone(&participant.identity);
             if record.hear(participant, whole, received) {
                 record.noticed.get_or_insert(Noticed { at: received, by: Urgency::Join, acted: false });
                 self.look_at(Key { room: Arc::clone(name), identity }, Urgency::Join);
@@ -118,11 +118,11 @@ impl<S: RoomService> Worker<S> {
             return;
         }
         // Of two sessions that began in the same moment nobody knows which is the last.
-        let is_last = (room.records.get(participant.identity.as_str()))
+        let is_last = (room.records.get(&participant.identity))
             .is_none_or(|known| known.participant.joined_at < participant.joined_at);
         if !(whole && is_prompt && is_last) {
-            let identity = participant.identity.as_str().into();
-            return self.meet(name, identity, participant.sid, None, received);
+            let identity = Arc::clone(&participant.identity);
+            return self.meet(name, identity, participant.sid.into(), None, received);
         }
         let identity = room.insert(participant, received, received);
         room.strangers.remove(&identity);
@@ -134,7 +134,7 @@ impl<S: RoomService> Worker<S> {
 
     fn published(&mut self, name: &Arc<str>, identity: &str, sid: String, track: Track, received: Instant) {
         let Some(room) = self.rooms.get_mut(name) else { return };
-        if let Some(record) = room.records.get_mut(identity).filter(|record| record.participant.sid == sid) {
+        if let Some(record) = room.records.get_mut(identity).filter(|record| *record.participant.sid == *sid) {
             if record.published(track, received) {
                 record.noticed.get_or_insert(Noticed { at: received, by: Urgency::Join, acted: false });
                 self.look_at(Key { room: Arc::clone(name), identity: identity.into() }, Urgency::Join);

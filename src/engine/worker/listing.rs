@@ -80,7 +80,7 @@ impl<S: RoomService> Worker<S> {
         }
         for name in names {
             let listed_once = |room: &Room| room.listed.is_some() && room.failure.is_none() && !room.is_certain();
-            if self.rooms.get(name).is_some_and(listed_once) {
+            if self.room(name).is_some_and(listed_once) {
                 self.list_room_by(name, due);
             }
         }
@@ -126,7 +126,8 @@ impl<S: RoomService> Worker<S> {
         }
         let (line, ways) = self.what_holds_in(name)?;
         let name: Arc<str> = name.into();
-        self.rooms.insert(Arc::clone(&name), Room::new(Arc::clone(&name), Arc::new(line), Instant::now()));
+        let room = Room::new(Arc::clone(&name), Arc::new(line), Instant::now());
+        self.rooms.insert(Arc::clone(&name), Box::new(room));
         self.set_ways(&name, ways);
         self.watch_line(&name);
         Some(name)
@@ -225,9 +226,9 @@ impl<S: RoomService> Worker<S> {
             Err(trouble) => {
                 tracing::debug!(server = %self.view.server, room = &**name, %trouble, "cannot list the room");
                 let message = format!("the room cannot be listed: {trouble}").into();
-                let failure = Failure::another(room.failure.as_ref(), message, trouble.class(), now);
+                let failure = Failure::another(room.failure.as_deref(), message, trouble.class(), now);
                 let due = failure.until;
-                if room.failure.replace(failure).is_none() {
+                if room.failure.replace(Box::new(failure)).is_none() {
                     // Whoever counted on it must be asked for one by one.
                     self.look_at_all(name, urgency);
                 }

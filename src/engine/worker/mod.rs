@@ -86,7 +86,8 @@ pub(super) struct Worker<S> {
     sweep_at: Instant,
     clock: Clock,
     /// In order, like all that is gone through here: the same events then lead to the same requests.
-    rooms: BTreeMap<Arc<str>, Room>,
+    /// Boxed, for a tree has places that are empty.
+    rooms: BTreeMap<Arc<str>, Box<Room>>,
     /// When somebody was last removed, or was to be; of the last seconds only. Not with the room, which may be forgotten
     /// and found again within the second.
     removed: HashMap<Key, Timestamp>,
@@ -232,8 +233,8 @@ impl<S: RoomService> Worker<S> {
             queue: Queue::default(),
             pulse: Pulse::default(),
             running: JoinSet::new(),
-            next_ticket: Ticket::default(),
-            first_ticket: Ticket::default(),
+            next_ticket: Ticket::FIRST,
+            first_ticket: Ticket::FIRST,
             timers: Timers::default(),
             wakes: Timers::default(),
             resolver: Resolver::default(),
@@ -273,6 +274,10 @@ impl<S: RoomService> Worker<S> {
         self.transfers.forget_room(name);
     }
 
+    fn room(&self, name: &str) -> Option<&Room> {
+        self.rooms.get(name).map(|room| &**room)
+    }
+
     fn record(&mut self, key: &Key) -> Option<&mut Record> {
         self.rooms.get_mut(&key.room)?.records.get_mut(&key.identity).map(|record| &mut **record)
     }
@@ -296,11 +301,7 @@ impl<S: RoomService> Worker<S> {
 
     /// Queues everybody in a room.
     fn look_at_all(&mut self, room: &Arc<str>, urgency: Urgency) {
-        let Some(known) = self.rooms.get(room) else { return };
-        for identity in known.records.keys() {
-            let key = Key { room: Arc::clone(room), identity: Arc::clone(identity) };
-            self.queue.push(urgency, Work::Participant(key));
-        }
+        self.queue.push(urgency, Work::Everybody(Arc::clone(room)));
     }
 
     async fn finish(mut self) {

@@ -14,12 +14,11 @@ use crate::{
     api::{Feature, Features},
     engine::{
         queue::Key,
-        record::Failure,
         room::Room,
         service::RoomService,
         view::{Health, PolicyReport, ServerReport, ServerView},
     },
-    policy::{Circumstances, Line, ObjectName, Policy, PolicyTally, RoomTally},
+    policy::{Circumstances, Line, MAX_SAMPLES, ObjectName, Policy, PolicyTally, RoomTally, Samples},
 };
 
 /// A report comes at most this often.
@@ -41,7 +40,8 @@ pub(super) struct Ledger {
     touched: BTreeSet<Arc<str>>,
     /// The report that is being made.
     begun: Option<Begun>,
-    accounts: HashMap<Arc<str>, Account>,
+    /// In order: samples are those of the first rooms.
+    accounts: BTreeMap<Arc<str>, Account>,
     arrivals: HashMap<ObjectName, Arrival>,
     due: bool,
     pace: Duration,
@@ -53,15 +53,17 @@ pub(super) struct Ledger {
 
 /// A report that is being made, a few rooms at a time: joins do not wait for all of them.
 struct Begun {
-    /// Rooms whose account is still to be made.
+    /// Rooms that are still to be gone through.
     rooms: BTreeSet<Arc<str>>,
     /// How often what was touched meanwhile has been added.
     passes: u8,
+    /// What is not as declared; sought when every account is up to date, in the few rooms that show enough of it.
+    samples: Option<HashMap<ObjectName, Samples>>,
     /// The time that has been spent on it.
     spent: Duration,
 }
 
-/// What one room contributes.
+/// What one room contributes. Without samples: of many rooms they would take more memory than all else that is known.
 #[derive(Default)]
 struct Account {
     participants: usize,
@@ -82,7 +84,7 @@ impl Ledger {
         let mut ledger = Self {
             touched: BTreeSet::new(),
             begun: None,
-            accounts: HashMap::new(),
+            accounts: BTreeMap::new(),
             arrivals: HashMap::new(),
             due: false,
             pace: PACE,
@@ -101,6 +103,22 @@ impl Ledger {
         }
     }
 
+    /// For each policy, the first rooms that have as many samples together as a status has.
+    fn showing(&self) -> BTreeSet<Arc<str>> {
+        let mut shown: HashMap<&ObjectName, usize> = HashMap::new();
+        let mut rooms = BTreeSet::new();
+        for (room, account) in &self.accounts {
+            for (policy, tally) in account.tallies.iter().filter(|(_, tally)| tally.counts.open() > 0) {
+                let shown = shown.entry(policy).or_default();
+                if *shown < MAX_SAMPLES {
+                    *shown += tally.counts.open();
+                    rooms.insert(Arc::clone(room));
+                }
+            }
+        }
+        rooms
+    }
+
     /// Takes note of the policies of a view, and of when each one's present version came.
     pub(super) fn arrived<S>(&mut self, view: &ServerView<S>, now: Instant) {
         let mut before = std::mem::take(&mut self.arrivals);
@@ -116,12 +134,12 @@ impl Ledger {
 impl Arrival {
     /// Takes note of whether everything that the policy wanted when it came has been done or has failed. What comes
     /// up later in rooms where participants come and go has no end, and does not count.
-    fn settle(&mut self, rooms: &BTreeMap<Arc<str>, Room>, listed: Option<Instant>, now: Instant) {
+    fn settle(&mut self, rooms: &BTreeMap<Arc<str>, Box<Room>>, listed: Option<Instant>, now: Instant) {
         if self.settled || listed.is_none_or(|listed| listed < self.at) {
             return;
         }
         let spoken = || rooms.values().filter(|room| speaks_in(&self.policy, &room.line));
-        if self.seen.is_none() && spoken().all(|room| room.listed.is_some() || told(room).is_some()) {
+        if self.seen.is_none() && spoken().all(|room| room.listed.is_some() || room.told().is_some()) {
             self.seen = Some(now);
         }
         self.settled = self.seen.is_some_and(|seen| {
@@ -160,7 +178,7 @@ impl<S: RoomService> Worker<S> {
         // What is touched while one is being made is part of it.
         if self.report.begun.is_none() {
             let rooms = std::mem::take(&mut self.report.touched);
-            self.report.begun = Some(Begun { rooms, passes: 0, spent: Duration::ZERO });
+            self.report.begun = Some(Begun { rooms, passes: 0, samples: None, spent: Duration::ZERO });
         }
     }
 
@@ -174,33 +192,46 @@ impl<S: RoomService> Worker<S> {
         let Some(mut begun) = self.report.begun.take().filter(|_| self.role.leads()) else { return };
         let since = Instant::now();
         let mut participants = 0;
-        while participants < AT_ONCE || begun.passes >= PASSES {
+        while participants < AT_ONCE || begun.samples.is_none() && begun.passes >= PASSES {
             let Some(name) = begun.rooms.pop_first() else {
-                if self.report.touched.is_empty() {
-                    self.send_report();
-                    self.report.pace = PACE.max((begun.spent + since.elapsed()) * SHARE);
-                    return;
+                match begun.samples {
+                    None if self.report.touched.is_empty() => {
+                        begun.rooms = self.report.showing();
+                        begun.samples = Some(HashMap::new());
+                    }
+                    None => {
+                        begun.rooms = std::mem::take(&mut self.report.touched);
+                        begun.passes += 1;
+                    }
+                    Some(samples) => {
+                        self.send_report(samples);
+                        self.report.pace = PACE.max((begun.spent + since.elapsed()) * SHARE);
+                        return;
+                    }
                 }
-                begun.rooms = std::mem::take(&mut self.report.touched);
-                begun.passes += 1;
                 continue;
             };
-            match self.guarded(&name, |worker| worker.account(&name)) {
-                Some(account) => {
-                    participants += 1 + account.participants;
-                    self.report.accounts.insert(name, account);
+            let with_samples = begun.samples.is_some();
+            let account = self.guarded(&name, |worker| worker.account(&name, with_samples));
+            participants += 1 + account.as_ref().map_or(0, |account| account.participants);
+            match (account, &mut begun.samples) {
+                (Some(account), Some(samples)) => {
+                    for (policy, tally) in account.tallies {
+                        samples.entry(policy).or_default().extend(tally.samples);
+                    }
                 }
-                None => drop(self.report.accounts.remove(&name)),
+                (Some(account), None) => drop(self.report.accounts.insert(name, account)),
+                (None, _) => drop(self.report.accounts.remove(&name)),
             }
         }
         begun.spent += since.elapsed();
         self.report.begun = Some(begun);
     }
 
-    fn send_report(&mut self) {
+    fn send_report(&mut self, samples: HashMap<ObjectName, Samples>) {
         self.note_resync();
         self.note_stretch();
-        let report = self.sum_up();
+        let report = self.sum_up(samples);
         let (name, interval) = (&self.view.server, self.view.resync_interval);
         self.reports.send_if_modified(|reports| {
             // Whoever stops a worker then takes back its report, and does not want another.
@@ -219,9 +250,9 @@ impl<S: RoomService> Worker<S> {
     }
 
     /// What a room contributes; `None` of a room that is no more.
-    fn account(&mut self, name: &Arc<str>) -> Option<Account> {
+    fn account(&mut self, name: &Arc<str>, with_samples: bool) -> Option<Account> {
         let room = self.rooms.get(name)?;
-        let mut tally = RoomTally::new(name, &room.line);
+        let mut tally = RoomTally::new(name, &room.line, with_samples);
         let now = self.clock.now();
         let mut participants = 0;
         for record in room.present() {
@@ -229,7 +260,7 @@ impl<S: RoomService> Worker<S> {
             let removed_at = if self.removed.is_empty() {
                 None
             } else {
-                let identity = record.participant.identity.as_str().into();
+                let identity = Arc::clone(&record.participant.identity);
                 self.removed.get(&Key { room: Arc::clone(name), identity }).copied()
             };
             let circumstances = Circumstances {
@@ -245,7 +276,7 @@ impl<S: RoomService> Worker<S> {
         }
         let mut tallies: Vec<_> = tally.into_parts().collect();
         tallies.shrink_to_fit();
-        if let Some(message) = told(room) {
+        if let Some(message) = room.told() {
             for (_, tally) in &mut tallies {
                 tally.failure.get_or_insert_with(|| message.to_string());
             }
@@ -280,7 +311,7 @@ impl<S: RoomService> Worker<S> {
         }
     }
 
-    fn sum_up(&mut self) -> ServerReport {
+    fn sum_up(&mut self, mut samples: HashMap<ObjectName, Samples>) -> ServerReport {
         let mut sums: HashMap<&ObjectName, PolicyTally> = HashMap::new();
         for (name, tally) in self.report.accounts.values().flat_map(|account| &account.tallies) {
             sums.entry(name).or_default().merge(tally);
@@ -290,7 +321,7 @@ impl<S: RoomService> Worker<S> {
         for (name, arrival) in &mut self.report.arrivals {
             let tally = sums.remove(name).unwrap_or_default();
             arrival.settle(&self.rooms, self.round.listed, now);
-            policies.insert(name.clone(), policy_report(arrival, tally));
+            policies.insert(name.clone(), policy_report(arrival, tally, samples.remove(name).unwrap_or_default()));
         }
         let transfers = self.report_transfers();
         let participants: usize = self.report.accounts.values().map(|account| account.participants).sum();
@@ -334,17 +365,12 @@ fn differ(known: &ServerReport, report: &ServerReport, interval: Duration) -> bo
         || known.transfers != report.transfers
 }
 
-/// Why a room cannot be listed, if that is worth telling.
-fn told(room: &Room) -> Option<&Arc<str>> {
-    room.failure.as_ref().and_then(Failure::told)
-}
-
 fn speaks_in(policy: &Arc<Policy>, line: &Line) -> bool {
     let audited = line.audited.iter().map(|line| &line.members[line.subject]);
     line.enforced.iter().chain(audited).any(|standing| Arc::ptr_eq(&standing.policy, policy))
 }
 
-fn policy_report(arrival: &Arrival, tally: PolicyTally) -> PolicyReport {
+fn policy_report(arrival: &Arrival, tally: PolicyTally, samples: Samples) -> PolicyReport {
     PolicyReport {
         policy: Arc::clone(&arrival.policy),
         settled: arrival.settled,
@@ -352,6 +378,6 @@ fn policy_report(arrival: &Arrival, tally: PolicyTally) -> PolicyReport {
         overridden_by: tally.overridden_by().cloned(),
         failure: tally.failure,
         remote_unmute_disabled: tally.remote_unmute_disabled,
-        samples: tally.samples,
+        samples,
     }
 }

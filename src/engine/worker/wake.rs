@@ -203,7 +203,7 @@ impl<S: RoomService> Worker<S> {
                 has(key, |room, identity| room.records.contains_key(identity))
             }
             Work::Meet(key) => has(key, |room, identity| room.strangers.contains_key(identity)),
-            Work::ListRoom(name) => rooms.contains_key(name),
+            Work::Everybody(name) | Work::ListRoom(name) => rooms.contains_key(name),
             Work::ListRooms | Work::Ping => true,
         });
     }

@@ -90,7 +90,7 @@ impl LiveKit {
 
     /// Somebody is in a room from now on.
     pub fn add(&self, room: &str, participant: Participant) {
-        self.model().rooms.entry(room.into()).or_default().insert(participant.identity.clone(), participant);
+        self.model().rooms.entry(room.into()).or_default().insert(participant.identity.to_string(), participant);
     }
 
     /// Somebody is in a room no more.
@@ -146,7 +146,7 @@ impl LiveKit {
         let model = self.model();
         let Some(room) = model.rooms.get(room) else { return Vec::new() };
         let shown = |one: &Participant| {
-            if one.forwarded { format!("[{}]", one.identity) } else { one.identity.clone() }
+            if one.forwarded { format!("[{}]", one.identity) } else { one.identity.to_string() }
         };
         room.values().map(shown).collect()
     }
@@ -294,7 +294,7 @@ impl RoomService for LiveKit {
             }
             for (key, value) in &update.attributes {
                 match value {
-                    Some(value) => drop(participant.attributes.insert(key.to_string(), value.to_string())),
+                    Some(value) => drop(participant.attributes.insert((&**key).into(), (&**value).into())),
                     None => drop(participant.attributes.remove(&**key)),
                 }
             }
@@ -339,7 +339,7 @@ impl RoomService for LiveKit {
             if matches!(fault, Some(Fault::HasNoEffect)) {
                 return Ok(());
             }
-            let copy = Participant { sid: super::sid("PA"), forwarded: true, ..source };
+            let copy = Participant { sid: super::sid("PA").into(), forwarded: true, ..source };
             let before = model.rooms.entry(destination.into()).or_default().insert(identity.into(), copy);
             assert!(before.is_none_or(|before| before.forwarded), "{identity} of {destination} has been driven out");
             model.copies.insert((destination.into(), identity.into()), room.into());
@@ -353,7 +353,7 @@ impl RoomService for LiveKit {
             let source = model.participant(room, identity)?.clone();
             model.missing(Feature::Move)?;
             model.leave(room, identity);
-            let there = Participant { sid: super::sid("PA"), ..source };
+            let there = Participant { sid: super::sid("PA").into(), ..source };
             let before = model.rooms.entry(destination.into()).or_default().insert(identity.into(), there);
             assert!(before.is_none_or(|before| before.forwarded), "{identity} of {destination} has been driven out");
             Ok(())

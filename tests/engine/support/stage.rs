@@ -217,11 +217,11 @@ impl Stage {
     }
 
     pub fn hear_left(&self, room: &str, participant: &Participant) {
-        self.hear(room, What::Left { identity: participant.identity.clone(), sid: participant.sid.clone() });
+        self.hear(room, What::Left { identity: participant.identity.to_string(), sid: participant.sid.to_string() });
     }
 
     pub fn hear_published(&self, room: &str, participant: &Participant, track: &Track) {
-        let (identity, sid) = (participant.identity.clone(), participant.sid.clone());
+        let (identity, sid) = (participant.identity.to_string(), participant.sid.to_string());
         self.hear(room, What::TrackPublished { identity, sid, track: track.clone() });
     }
 

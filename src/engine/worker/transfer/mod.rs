@@ -289,7 +289,7 @@ impl<S: RoomService> Worker<S> {
     /// The rooms in session from which somebody may be brought, or may have been, to a room.
     fn exits_to<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Room> {
         let exits = self.transfers.exits.iter().filter(move |exit| ***exit != *name);
-        let exits = exits.filter_map(|exit| self.rooms.get(exit));
+        let exits = exits.filter_map(|exit| self.room(exit));
         exits.filter(move |room| room.ways.as_ref().is_some_and(|ways| ways.lead_to(name)))
     }
 

@@ -93,7 +93,7 @@ impl<S: RoomService> Worker<S> {
         let to = step.destination()?;
         let (now, instant) = (self.clock.now(), Instant::now());
         let is_met = |room: &Room| room.strangers.contains_key(&key.identity);
-        if self.rooms.get(to).is_some_and(is_met) {
+        if self.room(to).is_some_and(is_met) {
             return None;
         }
         let known = self.transfers.passages.get(&key.at(to));
@@ -242,7 +242,7 @@ impl<S: RoomService> Worker<S> {
         }
         let mut rooms = self.rooms.values().filter(|room| ended.concerns(&room.name));
         let is_known = |room: &Room| room.listed.is_some_and(|listed| listed >= since) && room.is_certain();
-        if !self.round.is_certain() || !rooms.all(is_known) {
+        if !self.round.is_certain() || !rooms.all(|room| is_known(room)) {
             return false;
         }
         let sources = self.transfers.exits.iter().filter(|exit| ended.rooms.matches(exit));

@@ -255,7 +255,7 @@ impl<S: RoomService> Worker<S> {
         count: &mut Count,
     ) -> Outcome {
         let transport = transfer.id.transport;
-        let identity = record.participant.identity.as_str();
+        let identity = &*record.participant.identity;
         let told = |count: &mut Count, message: Option<&str>| {
             count.sample(transport, &room.name, identity, to, message);
         };
@@ -312,9 +312,8 @@ impl<S: RoomService> Worker<S> {
             return;
         }
         let transfer = &arrival.transfer;
-        let looked_at =
-            |room: &Room| room.listed.is_some() || room.failure.as_ref().is_some_and(|it| it.told().is_some());
-        if arrival.seen.is_none() && self.rooms.values().filter(|room| transfer.concerns(&room.name)).all(looked_at) {
+        let mut concerned = self.rooms.values().filter(|room| transfer.concerns(&room.name));
+        if arrival.seen.is_none() && concerned.all(|room| room.listed.is_some() || room.told().is_some()) {
             arrival.seen = Some(now);
         }
         let feature = self.transfers.feature(transfer.id.transport);
