@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{extract::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -21,7 +21,7 @@ use tokio::{
     sync::{Semaphore, watch},
     time::sleep,
 };
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use crate::{engine::stopped, metrics::Metrics};
 
@@ -82,7 +82,10 @@ pub async fn listen(address: SocketAddr, flag: &str) -> std::io::Result<TcpListe
 }
 
 /// Serves until it is stopped, and then until the requests under way are answered.
-pub async fn serve(listener: TcpListener, router: Router, guests: Guests, mut stop: watch::Receiver<bool>) {
+pub async fn serve<S>(listener: TcpListener, service: S, guests: Guests, mut stop: watch::Receiver<bool>)
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {
@@ -93,13 +96,12 @@ pub async fn serve(listener: TcpListener, router: Router, guests: Guests, mut st
                 None => continue,
             },
         };
-        let (router, known) = (router.clone(), Known::default());
+        let (service, known) = (service.clone(), Known::default());
         let service = {
             let known = known.clone();
             service_fn(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(known.clone());
-                let answer = router.clone().oneshot(request.map(Body::new));
-                async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+                service.clone().oneshot(request)
             })
         };
         let connection = http1::Builder::new()

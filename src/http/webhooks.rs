@@ -1,23 +1,24 @@
 //! The receiver of LiveKit's webhooks.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use axum::{
-    Extension, Router,
     body::{Body, to_bytes},
-    extract::{Path, State},
+    extract::Request,
     http::{
-        HeaderMap, StatusCode,
-        header::{AUTHORIZATION, CONNECTION},
+        HeaderMap, Method, StatusCode,
+        header::{ALLOW, AUTHORIZATION, CONNECTION},
     },
     response::{IntoResponse, Response},
-    routing::post,
 };
+use hyper::body::Incoming;
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
+use tower::{Service, service_fn};
 
 use super::{seen::Seen, serve::Known};
 use crate::{
@@ -48,9 +49,22 @@ struct Receiver {
 ///
 /// An answer means that the event is understood, not that it is acted upon: LiveKit sends the events of a room one by
 /// one and waits for each answer.
-pub fn webhooks(routes: Routes, metrics: Arc<Metrics>) -> Router {
+pub fn webhooks(
+    routes: Routes,
+    metrics: Arc<Metrics>,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static {
     let receiver = Receiver { routes, metrics, seen: Arc::default() };
-    Router::new().route("/webhooks/{namespace}/{name}", post(receive)).with_state(receiver)
+    service_fn(move |request| {
+        let receiver = receiver.clone();
+        async move { Ok(receive(&receiver, request).await) }
+    })
+}
+
+/// The server whose webhooks go to a path. Names of Kubernetes have nothing in them that a path would have to escape.
+fn server_of(path: &str) -> Option<ObjectName> {
+    let (namespace, name) = path.strip_prefix("/webhooks/")?.split_once('/')?;
+    let is_name = |text: &str| !text.is_empty() && !text.contains('/');
+    (is_name(namespace) && is_name(name)).then(|| ObjectName::new(namespace, name))
 }
 
 /// Why a request was no good webhook.
@@ -94,15 +108,15 @@ impl From<WebhookError> for Rejection {
     }
 }
 
-async fn receive(
-    State(receiver): State<Receiver>,
-    Path((namespace, name)): Path<(String, String)>,
-    Extension(sender): Extension<Known>,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    let server = ObjectName::new(&namespace, &name);
-    let Err(rejection) = receiver.take(&server, &sender, &headers, body).await else {
+async fn receive(receiver: &Receiver, request: Request<Incoming>) -> Response {
+    let (request, body) = request.into_parts();
+    let Some(server) = server_of(request.uri.path()) else { return StatusCode::NOT_FOUND.into_response() };
+    if request.method != Method::POST {
+        return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "POST")]).into_response();
+    }
+    let sender = request.extensions.get::<Known>().cloned().unwrap_or_default();
+    let taken = receiver.take(&server, &sender, &request.headers, Body::new(body)).await;
+    let Err(rejection) = taken else {
         return StatusCode::OK.into_response();
     };
     receiver.metrics.webhook_rejected(rejection.label());

@@ -113,6 +113,13 @@ async fn a_forged_expired_or_altered_webhook_changes_nothing() {
     let reply =
         request(http::Method::POST, &unknown, webhook.call.headers.clone(), webhook.call.body.clone()).await.unwrap();
     assert_eq!(reply.status, 401, "an unknown server looks the same");
+    for path in ["/", "/webhooks", "/webhooks/main", "/webhooks//main", "/webhooks/default/", "/webhooks/default/main/"] {
+        let elsewhere = format!("{}{path}", stage.operator.http_url());
+        let (headers, body) = (webhook.call.headers.clone(), webhook.call.body.clone());
+        assert_eq!(request(http::Method::POST, &elsewhere, headers, body).await.unwrap().status, 404, "{path}");
+    }
+    let (headers, body) = (webhook.call.headers.clone(), webhook.call.body.clone());
+    assert_eq!(request(http::Method::PUT, &url, headers, body).await.unwrap().status, 405);
     guest.assert_unchanged_for(A_WHILE).await;
     assert_eq!(stage.proxy.writes().len(), 0);
     // The genuine one does it, so that the test says something.
