@@ -18,7 +18,6 @@ mod wake;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -164,8 +163,6 @@ impl<S: RoomService> Worker<S> {
         worker.audience = audience;
         let mut batch = Vec::with_capacity(EVENTS_AT_ONCE);
         worker.start();
-        // Kept from turn to turn: whenever one is set that ends sooner than all others, the runtime writes to itself.
-        let mut timer = pin!(tokio::time::sleep_until(Instant::now()));
         loop {
             worker.look_up();
             // Whatever else comes in without end: answers, timers and requests have their turn each time.
@@ -177,9 +174,6 @@ impl<S: RoomService> Worker<S> {
             worker.report_if_touched();
             worker.go_on_reporting();
             let until = worker.next_timer();
-            if timer.deadline() != until {
-                timer.as_mut().reset(until);
-            }
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => break,
@@ -201,7 +195,7 @@ impl<S: RoomService> Worker<S> {
                 }
                 Some(ended) = worker.running.join_next() => worker.ended(ended),
                 () = tokio::task::yield_now(), if worker.is_reporting() => {}
-                () = &mut timer => {}
+                () = tokio::time::sleep_until(until) => {}
             }
         }
         worker.finish().await;

@@ -21,8 +21,8 @@ use crate::{
     policy::{Circumstances, Line, MAX_SAMPLES, ObjectName, Policy, PolicyTally, RoomTally, Samples},
 };
 
-/// A report comes at most this often: more often no status is written.
-const PACE: Duration = Duration::from_millis(500);
+/// A report comes at most this often.
+const PACE: Duration = Duration::from_millis(200);
 /// Reports may take one part in so many of the time.
 const SHARE: u32 = 20;
 /// So many participants are gone through for a report before whatever else has come has its turn: some tenths of a
