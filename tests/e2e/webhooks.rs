@@ -113,7 +113,8 @@ async fn a_forged_expired_or_altered_webhook_changes_nothing() {
     let reply =
         request(http::Method::POST, &unknown, webhook.call.headers.clone(), webhook.call.body.clone()).await.unwrap();
     assert_eq!(reply.status, 401, "an unknown server looks the same");
-    for path in ["/", "/webhooks", "/webhooks/main", "/webhooks//main", "/webhooks/default/", "/webhooks/default/main/"] {
+    for path in ["/", "/webhooks", "/webhooks/main", "/webhooks//main", "/webhooks/default/", "/webhooks/default/main/"]
+    {
         let elsewhere = format!("{}{path}", stage.operator.http_url());
         let (headers, body) = (webhook.call.headers.clone(), webhook.call.body.clone());
         assert_eq!(request(http::Method::POST, &elsewhere, headers, body).await.unwrap().status, 404, "{path}");
