@@ -98,9 +98,10 @@ impl Operator {
         self.stopping.subscribe()
     }
 
-    /// Stops everything; what is under way is finished. Who called waits for the engine and its own.
-    pub(super) async fn end(mut self) {
+    /// Stops everything; what is under way is finished, also by the engine, whose thread ends here.
+    pub(super) async fn end(mut self, engine: JoinHandle<()>) {
         self.stopping.send_replace(true);
         while self.servers.join_next().await.is_some() {}
+        let _ = engine.await;
     }
 }

@@ -1,6 +1,8 @@
 //! `usher run --from`: manifests in files, which are edited, rightly and wrongly.
 
-use usher::simulator::Edition;
+use std::time::Duration;
+
+use usher::simulator::{Edition, Effect, Fault, Method};
 use usher_testkit::{eventually, free_port};
 
 use crate::{
@@ -21,6 +23,21 @@ async fn what_the_files_say_is_enforced_and_status_is_told() {
     let ended = stage.operator.terminate().await;
     assert!(ended.status.success(), "{}", ended.stderr);
     assert!(!ended.stdout.contains(SECRET) && !ended.stderr.contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_request_that_is_under_way_is_finished_before_the_end() {
+    let stage = Stage::set(Edition::OpenSource, &[("policy.yaml", &policy("quiet", QUIET))]).await;
+    stage.join("hall", "bert");
+    stage.wait_until("hall", "bert", |info| !may_publish(info)).await;
+    let late = Duration::from_millis(1500);
+    stage.server.simulator().add_fault(Fault::always(Effect::Latency(late..=late)).on(Method::UpdateParticipant));
+    stage.join("hall", "anna");
+    tokio::time::sleep(late / 2).await;
+    let Stage { server, operator, .. } = stage;
+    let ended = operator.terminate().await;
+    assert!(ended.status.success(), "{}", ended.stderr);
+    assert!(!may_publish(&server.simulator().participant("hall", "anna").unwrap()), "{}", ended.stderr);
 }
 
 #[tokio::test]

@@ -119,7 +119,7 @@ impl Demo {
         };
         drop(play);
         within_grace(async {
-            let _ = tokio::join!(operator.end(), engine, reading, server.stop());
+            let _ = tokio::join!(operator.end(engine), reading, server.stop());
         })
         .await;
         show.end().await;

@@ -57,7 +57,7 @@ pub(super) async fn run(run: Run, operator: Operator) -> anyhow::Result<()> {
     };
     tracing::info!("stopping");
     within_grace(async {
-        let _ = tokio::join!(operator.end(), engine);
+        operator.end(engine).await;
         if let Some(election) = election {
             let _ = election.await;
         }

@@ -55,7 +55,7 @@ pub(super) async fn run(run: Run, operator: Operator) -> anyhow::Result<()> {
     // What is told from now on is written by nobody, and whoever tells must not wait for it.
     drop((news, deeds));
     within_grace(async {
-        let _ = tokio::join!(operator.end(), engine);
+        operator.end(engine).await;
         if !reading.is_finished() {
             let _ = reading.await;
         }
