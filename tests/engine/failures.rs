@@ -112,6 +112,7 @@ async fn a_request_whose_answer_was_lost_is_not_done_twice() {
     let mut stage = Stage::with(QUIET).await;
     stage.livekit.fault("update hall/anna", 1, Fault::LosesReply(usher::livekit::Error::Cut(None)));
     stage.join("hall", guest("anna")).await;
+    stage.tells(|policy| policy.counts.pending == 1).await;
     // The next look shows it, and with it that there is nothing left to do.
     stage.pass_secs(40).await;
     stage.tells(|policy| policy.counts.compliant == 1 && policy.failure.is_none()).await;
