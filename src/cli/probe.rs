@@ -1,16 +1,23 @@
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
+use bytes::Bytes;
 use clap::Args;
-use reqwest::{Client, StatusCode, redirect::Policy};
-use tokio::time::{Instant, sleep};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::process;
-use crate::api;
+use crate::{
+    api,
+    livekit::pool::{Pool, Roots},
+};
 
 /// For one request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const BETWEEN: Duration = Duration::from_secs(1);
+/// The longest answer that is read: metrics of many servers.
+const LONGEST: usize = 16 << 20;
 /// A metric that every operator has.
 const KNOWN_METRIC: &str = "usher_build_info";
 
@@ -39,10 +46,11 @@ impl Probe {
     }
 
     async fn ask_until_it_is_there(self) -> anyhow::Result<()> {
-        let client = Client::builder().no_proxy().redirect(Policy::none()).timeout(ANSWER_WITHIN).build()?;
+        let encrypts = [&self.webhooks, &self.admin].into_iter().flatten().any(|base| base.starts_with("https:"));
+        let pool = Pool::new(if encrypts { Roots::Public } else { Roots::Only(Vec::new()) }, ANSWER_WITHIN)?;
         let until = Instant::now() + self.timeout.span();
         loop {
-            match self.ask(&client).await {
+            match self.ask(&pool).await {
                 Err(error) if Instant::now() < until => eprintln!("{error:#}; asking again"),
                 asked => return asked,
             }
@@ -50,11 +58,11 @@ impl Probe {
         }
     }
 
-    async fn ask(&self, client: &Client) -> anyhow::Result<()> {
+    async fn ask(&self, pool: &Pool) -> anyhow::Result<()> {
         if let Some(base) = &self.admin {
-            let (ready, said) = answer(client.get(format!("{base}/readyz"))).await?;
+            let (ready, said) = answer(pool, Method::GET, &format!("{base}/readyz")).await?;
             ensure!(ready == StatusCode::OK, "{base}/readyz: {ready}: {}", said.trim());
-            let (found, metrics) = answer(client.get(format!("{base}/metrics"))).await?;
+            let (found, metrics) = answer(pool, Method::GET, &format!("{base}/metrics")).await?;
             ensure!(found == StatusCode::OK, "{base}/metrics: {found}");
             ensure!(
                 metrics.contains(KNOWN_METRIC),
@@ -63,7 +71,7 @@ impl Probe {
             println!("{base}: ready");
         }
         if let Some(base) = &self.webhooks {
-            let (refused, _) = answer(client.post(format!("{base}/webhooks/usher/probe"))).await?;
+            let (refused, _) = answer(pool, Method::POST, &format!("{base}/webhooks/usher/probe")).await?;
             if refused != StatusCode::UNAUTHORIZED {
                 bail!(
                     "{base}/webhooks: {refused} instead of 401 for a webhook that nobody signed: somebody else answers"
@@ -75,8 +83,18 @@ impl Probe {
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> anyhow::Result<(StatusCode, String)> {
-    let response = request.send().await.context("no answer")?;
-    let status = response.status();
-    Ok((status, response.text().await.context("half an answer")?))
+async fn answer(pool: &Pool, method: Method, url: &str) -> anyhow::Result<(StatusCode, String)> {
+    let request = Request::builder()
+        .method(method)
+        .uri(url)
+        .body(Full::<Bytes>::default())
+        .with_context(|| format!("{url:?} is no URL"))?;
+    let whole = async {
+        let response = pool.send(request).await.context("no answer")?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LONGEST).collect().await;
+        let body = body.map_err(|error| anyhow!(error)).context("half an answer")?.to_bytes();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    };
+    timeout(ANSWER_WITHIN, whole).await.with_context(|| format!("{url}: no answer within {ANSWER_WITHIN:?}"))?
 }

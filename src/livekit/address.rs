@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use http::Uri;
+use http::uri::InvalidUri;
 use thiserror::Error;
 use url::Url;
 
@@ -52,11 +54,12 @@ impl Address {
         self.base.port_or_known_default().unwrap_or_default()
     }
 
-    /// The URL of a path below this address.
-    pub(super) fn join(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{path}", self.base.path()));
-        url
+    /// A path below this address, for a request.
+    ///
+    /// # Errors
+    /// A URL may have characters in it that a request may not.
+    pub(super) fn join(&self, path: &str) -> Result<Uri, InvalidUri> {
+        format!("{}{path}", self.base).parse()
     }
 }
 
@@ -152,7 +155,7 @@ mod tests {
             ("http://h/p/q/", "http://h/p/q/twirp/x"),
             ("http://h/a%20b", "http://h/a%20b/twirp/x"),
         ] {
-            assert_eq!(text.parse::<Address>().unwrap().join("twirp/x").as_str(), url);
+            assert_eq!(text.parse::<Address>().unwrap().join("twirp/x").unwrap(), url);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use http::Uri;
 use livekit_protocol::{
     ForwardParticipantResponse, ListParticipantsRequest, ListParticipantsResponse, ListRoomsRequest,
     MoveParticipantResponse, MuteRoomTrackResponse, ParticipantInfo, ParticipantPermission, RemoveParticipantResponse,
@@ -12,7 +13,6 @@ use livekit_protocol::{
 };
 use prost::Message;
 use thiserror::Error as ThisError;
-use url::Url;
 
 use super::observe::Watch;
 use super::token::{Grant, Signer};
@@ -92,6 +92,9 @@ pub enum ConfigError {
     /// No secret.
     #[error("the API secret is empty")]
     NoSecret,
+    /// An address that no request can hold.
+    #[error("the address fits into no request: {0}")]
+    Address(String),
     /// No time.
     #[error("the timeout must be longer than zero")]
     Timeout,
@@ -130,7 +133,8 @@ pub struct Client {
 
 struct Inner {
     address: Address,
-    urls: [Url; Method::ALL.len()],
+    /// By method, in the order of [`Method::ALL`].
+    uris: Vec<Uri>,
     transport: Transport,
     signer: Signer,
     observer: Option<Arc<dyn Observer>>,
@@ -160,10 +164,15 @@ impl Client {
             return Err(ConfigError::NoSecret);
         }
         let transport = Transport::new(&config)?;
-        let urls = Method::ALL.map(|method| config.address.join(&format!("twirp/livekit.RoomService/{method}")));
+        let uri = |method| config.address.join(&format!("twirp/livekit.RoomService/{method}"));
+        let uris = Method::ALL
+            .into_iter()
+            .map(uri)
+            .collect::<Result<_, _>>()
+            .map_err(|error| ConfigError::Address(error.to_string()))?;
         let signer = Signer::new(&config.credentials);
         let Config { address, observer, .. } = config;
-        Ok(Self { inner: Arc::new(Inner { address, urls, transport, signer, observer }) })
+        Ok(Self { inner: Arc::new(Inner { address, uris, transport, signer, observer }) })
     }
 
     /// Where its server is.
@@ -176,8 +185,8 @@ impl Client {
         let mut watch = Watch::start(inner.observer.as_deref(), call.method);
         let result = async {
             let token = inner.signer.authorization(call.grant, SystemTime::now())?;
-            let url = inner.urls[call.method as usize].clone();
-            let body = inner.transport.post(url, token, request.encode_to_vec(), call.limit, call.feature).await?;
+            let uri = inner.uris[call.method as usize].clone();
+            let body = inner.transport.post(uri, token, request.encode_to_vec(), call.limit, call.feature).await?;
             A::decode(body).map_err(|_| Error::NotLiveKit("its protobuf cannot be read"))
         }
         .await;

@@ -3,7 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use reqwest::Certificate;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{CertificateError, Error as RustlsError, InvalidMessage};
 
 /// Why no trusted connection came about.
@@ -85,8 +86,9 @@ impl fmt::Display for TlsProblem {
 }
 
 /// Reads a CA bundle in PEM.
-pub(super) fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, &'static str> {
-    let certificates = Certificate::from_pem_bundle(pem).map_err(|_| "is not valid PEM")?;
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.map_err(|_| "is not valid PEM")?;
     if certificates.is_empty() {
         // An empty bundle would trust nobody, which shows only later and as something else.
         return Err("holds no certificate");

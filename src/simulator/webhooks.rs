@@ -12,12 +12,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full};
 use livekit_protocol::WebhookEvent;
 use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
 
 use super::clock::Clock;
-use crate::livekit::{Credentials, webhook::sign};
+use crate::livekit::{
+    Credentials,
+    pool::{Pool, Roots},
+    webhook::sign,
+};
 
 /// A queue that nobody used for so long is given up.
 const IDLE: Duration = Duration::from_secs(60);
@@ -81,7 +86,7 @@ struct Inner {
     key: Credentials,
     options: WebhookOptions,
     clock: Clock,
-    http: reqwest::Client,
+    pool: Pool,
     queues: Mutex<HashMap<(usize, String), Queue>>,
     sent: AtomicU64,
     dropped: AtomicU64,
@@ -108,18 +113,13 @@ impl fmt::Debug for Deliveries {
 impl Deliveries {
     /// None when the HTTP client cannot be set up.
     pub(super) fn new(urls: &[String], key: Credentials, options: WebhookOptions, clock: Clock) -> Option<Self> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(options.timeout)
-            .tcp_nodelay(true)
-            .user_agent(HeaderValue::from_static("Go-http-client/1.1"))
-            .build()
-            .ok()?;
+        let encrypts = urls.iter().any(|url| url.starts_with("https:"));
+        let roots = if encrypts { Roots::Public } else { Roots::Only(Vec::new()) };
+        let pool = Pool::new(roots, options.timeout).ok()?;
         let urls = urls.iter().map(|url| url.as_str().into()).collect();
         let (sent, dropped, failed) = Default::default();
         let queues = Mutex::default();
-        Some(Self { inner: Arc::new(Inner { urls, key, options, clock, http, queues, sent, dropped, failed }) })
+        Some(Self { inner: Arc::new(Inner { urls, key, options, clock, pool, queues, sent, dropped, failed }) })
     }
 
     pub(super) fn counts(&self) -> WebhookCounts {
@@ -178,22 +178,36 @@ impl Inner {
     async fn post(&self, url: &str, body: Bytes) -> bool {
         let signed = sign(&self.key, &body, self.clock.now().system()).ok();
         let Some(token) = signed.and_then(|token| HeaderValue::try_from(token).ok()) else { return false };
-        let mut headers = HeaderMap::new();
+        let Ok(uri) = url.parse::<Uri>() else { return false };
+        let mut request = Request::new(Full::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
         headers.insert(header::AUTHORIZATION, token);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/webhook+json"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("Go-http-client/1.1"));
         let mut wait = self.options.shortest_wait;
         for attempt in 0..=self.options.retries {
             if attempt > 0 {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(self.options.longest_wait);
             }
-            let answer = self.http.post(url).headers(headers.clone()).body(body.clone()).send().await;
+            let answer = tokio::time::timeout(self.options.timeout, self.answer(request.clone())).await;
             // 501 is not tried again either (go-retryablehttp baseRetryPolicy).
-            if answer.is_ok_and(|answer| !matches!(answer.status().as_u16(), 429 | 500 | 502..)) {
+            if answer.is_ok_and(|status| status.is_some_and(|status| !matches!(status.as_u16(), 429 | 500 | 502..))) {
                 return true;
             }
         }
         false
+    }
+
+    /// The status of an answer. Its body is taken in, so that the connection serves for the next one.
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Option<StatusCode> {
+        let response = self.pool.send(request).await.ok()?;
+        let status = response.status();
+        let mut body = response.into_body();
+        while let Some(Ok(_)) = body.frame().await {}
+        Some(status)
     }
 }
 

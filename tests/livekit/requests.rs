@@ -140,7 +140,7 @@ async fn one_connection_serves_call_after_call() {
 #[tokio::test]
 async fn a_client_needs_sound_settings() {
     type Change = fn(&mut usher::livekit::Config);
-    let cases: [(Change, ConfigError); 6] = [
+    let cases: [(Change, ConfigError); 8] = [
         (|config| config.credentials = Credentials::new("", "x"), ConfigError::NoApiKey),
         (|config| config.credentials = Credentials::new("x", ""), ConfigError::NoSecret),
         (|config| config.timeout = Duration::ZERO, ConfigError::Timeout),
@@ -149,6 +149,14 @@ async fn a_client_needs_sound_settings() {
         (
             |config| config.ca = Some(b"-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n".to_vec()),
             ConfigError::Ca("is not valid PEM"),
+        ),
+        (
+            |config| config.ca = Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()),
+            ConfigError::Ca("holds a certificate that cannot be read"),
+        ),
+        (
+            |config| config.address = format!("https://h/{}", "a".repeat(70_000)).parse().unwrap(),
+            ConfigError::Address("uri too long".to_owned()),
         ),
     ];
     for (change, expected) in cases {

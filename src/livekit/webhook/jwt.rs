@@ -5,10 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde::Deserialize;
 
 use super::WebhookError;
+use crate::livekit::hs256;
 
 /// As LiveKit's own verifier allows (auth/verifier.go tokenLeeway).
 const LEEWAY: f64 = 60.0;
@@ -36,7 +36,7 @@ struct Claims {
 /// The claims are read once, before the signature is verified, because they name the key; until then nothing is done
 /// with them but to look up that key.
 pub(super) fn verify(
-    keys: &HashMap<String, DecodingKey>,
+    keys: &HashMap<String, hs256::Key>,
     authorization: &str,
     now: SystemTime,
 ) -> Result<String, WebhookError> {
@@ -57,7 +57,7 @@ pub(super) fn verify(
     }
     let claims: Claims = part(payload)?;
     let key = keys.get(&claims.iss).ok_or(WebhookError::UnknownKey)?;
-    if !crypto::verify(signature, message.as_bytes(), key, Algorithm::HS256).unwrap_or(false) {
+    if !key.verifies(message, signature) {
         return Err(WebhookError::Signature);
     }
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();

@@ -36,7 +36,7 @@ fn token(header: &Value, claims: &Value, secret: &str) -> String {
 }
 
 fn hash(body: &[u8]) -> String {
-    STANDARD.encode(Sha256::digest(body))
+    STANDARD.encode(digest(&SHA256, body))
 }
 
 #[test]

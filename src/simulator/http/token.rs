@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    livekit::Credentials,
+    livekit::{Credentials, hs256},
     simulator::{
         clock::Moment,
         service::{Caller, Claims, as_go_reads},
@@ -19,7 +18,7 @@ use crate::{
 const LEEWAY: f64 = 60.0;
 
 /// The keys of a server.
-pub(in crate::simulator) struct Keys(HashMap<String, DecodingKey>);
+pub(in crate::simulator) struct Keys(HashMap<String, hs256::Key>);
 
 #[derive(Deserialize)]
 struct Header {
@@ -31,7 +30,7 @@ pub(in crate::simulator) type Rejection = String;
 
 impl Keys {
     pub(in crate::simulator) fn new(credentials: &[Credentials]) -> Self {
-        let key = |key: &Credentials| (key.api_key.clone(), DecodingKey::from_secret(key.secret.expose().as_bytes()));
+        let key = |key: &Credentials| (key.api_key.clone(), hs256::Key::new(&key.secret));
         Self(credentials.iter().map(key).collect())
     }
 
@@ -67,7 +66,7 @@ impl Keys {
         if header.alg != "HS256" {
             return Err(invalid(&format!("token signature is invalid: signing method {} is invalid", header.alg)));
         }
-        if !crypto::verify(signature, message.as_bytes(), key, Algorithm::HS256).unwrap_or(false) {
+        if !key.verifies(message, signature) {
             return Err(invalid("token signature is invalid: signature is invalid"));
         }
         #[allow(clippy::cast_precision_loss, reason = "a time in seconds")]
