@@ -47,7 +47,7 @@ impl Probe {
 
     async fn ask_until_it_is_there(self) -> anyhow::Result<()> {
         let encrypts = [&self.webhooks, &self.admin].into_iter().flatten().any(|base| base.starts_with("https:"));
-        let pool = Pool::new(if encrypts { Roots::Public } else { Roots::Only(Vec::new()) }, ANSWER_WITHIN)?;
+        let pool = Pool::new(Roots::public_if(encrypts), ANSWER_WITHIN)?;
         let until = Instant::now() + self.timeout.span();
         loop {
             match self.ask(&pool).await {

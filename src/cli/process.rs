@@ -1,6 +1,6 @@
 //! What every long-running command needs of its process: a log, a runtime, an end.
 
-use std::time::Duration;
+use std::{io::IsTerminal, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -38,7 +38,10 @@ impl Log {
     pub(super) fn begin(&self) -> anyhow::Result<()> {
         let filter = EnvFilter::try_new(&self.log_level)
             .with_context(|| format!("--log-level {:?} is no filter", self.log_level))?;
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let colourful =
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let builder =
+            tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colourful).with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => builder.init(),
             LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -47,8 +47,15 @@ pub(crate) struct Pool(Client<HttpsConnector<HttpConnector<Resolver>>, Full<Byte
 pub(crate) enum Roots {
     /// Those of the authorities that the system trusts.
     Public,
-    /// Those of these authorities alone; none where nothing is encrypted, so that the system's are not read.
+    /// Those of these authorities alone.
     Only(Vec<CertificateDer<'static>>),
+}
+
+impl Roots {
+    /// The public ones, if anything is encrypted at all: a system without certificates is good enough for the rest.
+    pub(crate) fn public_if(encrypted: bool) -> Self {
+        if encrypted { Self::Public } else { Self::Only(Vec::new()) }
+    }
 }
 
 impl Pool {

@@ -39,8 +39,7 @@ impl Transport {
         }
         let roots = match &config.ca {
             Some(pem) => Roots::Only(tls::certificates(pem).map_err(ConfigError::Ca)?),
-            None if config.address.is_tls() => Roots::Public,
-            None => Roots::Only(Vec::new()),
+            None => Roots::public_if(config.address.is_tls()),
         };
         // The server gives up a little earlier than we do, so that its own word on why still arrives.
         let server_timeout = (config.timeout.as_millis() * 9 / 10).max(1);

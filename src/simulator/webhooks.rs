@@ -114,8 +114,7 @@ impl Deliveries {
     /// None when the HTTP client cannot be set up.
     pub(super) fn new(urls: &[String], key: Credentials, options: WebhookOptions, clock: Clock) -> Option<Self> {
         let encrypts = urls.iter().any(|url| url.starts_with("https:"));
-        let roots = if encrypts { Roots::Public } else { Roots::Only(Vec::new()) };
-        let pool = Pool::new(roots, options.timeout).ok()?;
+        let pool = Pool::new(Roots::public_if(encrypts), options.timeout).ok()?;
         let urls = urls.iter().map(|url| url.as_str().into()).collect();
         let (sent, dropped, failed) = Default::default();
         let queues = Mutex::default();

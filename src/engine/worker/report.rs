@@ -23,6 +23,9 @@ use crate::{
 
 /// A report comes at most this often.
 const PACE: Duration = Duration::from_millis(200);
+/// The same while every policy that came has settled. What is new then are counts, which nobody waits for and which
+/// status shows later still.
+const CALM: Duration = Duration::from_secs(1);
 /// Reports may take one part in so many of the time.
 const SHARE: u32 = 20;
 /// So many participants are gone through for a report before whatever else has come has its turn: some tenths of a
@@ -43,7 +46,8 @@ pub(super) struct Ledger {
     /// In order: samples are those of the first rooms.
     accounts: BTreeMap<Arc<str>, Account>,
     arrivals: HashMap<ObjectName, Arrival>,
-    due: bool,
+    /// When the next one is due; any other timer is void.
+    due: Option<Instant>,
     pace: Duration,
     resynced_at: Option<Timestamp>,
     resync_done: u64,
@@ -86,7 +90,7 @@ impl Ledger {
             begun: None,
             accounts: BTreeMap::new(),
             arrivals: HashMap::new(),
-            due: false,
+            due: None,
             pace: PACE,
             resynced_at: None,
             resync_done: 0,
@@ -94,6 +98,11 @@ impl Ledger {
         };
         ledger.arrived(view, now);
         ledger
+    }
+
+    /// Whether the next report is due at this moment.
+    pub(super) fn is_due(&self, at: Instant) -> bool {
+        self.due == Some(at)
     }
 
     /// Says that something in a room may have changed.
@@ -152,22 +161,28 @@ impl Arrival {
 impl<S: RoomService> Worker<S> {
     /// Sees to it that a report comes, soon and not too soon.
     pub(super) fn report_soon(&mut self) {
-        if !self.report.due {
-            self.report.due = true;
-            self.set_timer(Instant::now() + self.report.pace, Timer::Report);
+        self.report_within(PACE);
+    }
+
+    /// Sees to it that a report comes if there is anything new.
+    pub(super) fn report_if_touched(&mut self) {
+        if !self.report.touched.is_empty() {
+            let settled = self.report.arrivals.values().all(|arrival| arrival.settled);
+            self.report_within(if settled { CALM } else { PACE });
         }
     }
 
-    /// The same, if there is anything new.
-    pub(super) fn report_if_touched(&mut self) {
-        if !self.report.touched.is_empty() {
-            self.report_soon();
+    fn report_within(&mut self, pace: Duration) {
+        let at = Instant::now() + self.report.pace.max(pace);
+        if self.report.due.is_none_or(|due| due > at) {
+            self.report.due = Some(at);
+            self.set_timer(at, Timer::Report);
         }
     }
 
     /// Begins to report, if there is anything to say.
     pub(super) fn report(&mut self) {
-        self.report.due = false;
+        self.report.due = None;
         if !self.role.leads() {
             return self.report.touched.clear();
         }
