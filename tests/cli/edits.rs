@@ -23,6 +23,11 @@ async fn what_the_files_say_is_enforced_and_status_is_told() {
     let ended = stage.operator.terminate().await;
     assert!(ended.status.success(), "{}", ended.stderr);
     assert!(!ended.stdout.contains(SECRET) && !ended.stderr.contains(SECRET));
+    assert!(
+        ended.stderr.contains("INFO") && !ended.stderr.contains('\x1b'),
+        "in a file are no colours: {}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ struct Extent {
     rest: Duration,
 }
 
-const FULL: Extent = Extent { rounds: (8, 4, 8), long_outage: true, cold_starts: 5, rest: Duration::from_secs(15) };
+const FULL: Extent = Extent { rounds: (8, 10, 8), long_outage: true, cold_starts: 5, rest: Duration::from_secs(15) };
 const SHORT: Extent = Extent { rounds: (1, 1, 1), long_outage: false, cold_starts: 3, rest: Duration::from_secs(5) };
 
 const STEADY: Joins = Joins { name: "steady", count: 25, rooms: 10, pause: Duration::from_millis(200) };

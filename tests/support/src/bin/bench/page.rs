@@ -30,8 +30,9 @@ round by round. Everything shares the machine's cores: the clients, the servers,
   they act and keep their connections. Versions are locked in `tests/bench`.
 - **polling, 5 s**: lists everything every five seconds.
 
-Repeat it with `make bench` (ten minutes beside the builds; Node and Python are needed beside what the tests need), or see that it
-works with `make bench SHORT=1`. This section, its picture and `benchmarks/enforcement.json` are written by that command.
+Repeat it with `make bench` (a quarter of an hour beside the builds; Node and Python are needed beside what the tests
+need), or see that it works with `make bench SHORT=1`. This section, its picture and `benchmarks/enforcement.json` are
+written by that command.
 
 ![How long participants stayed unenforced](benchmarks/enforcement.svg)
 ";
