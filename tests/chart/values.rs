@@ -1,10 +1,10 @@
 //! Every file of values in the chart's `ci` folder: what it renders is taken by the API server, field by field, and
 //! makes a release that goes away whole.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use serde_json::Value;
-use usher_testkit::{Cluster, ClusterOptions, Release, stack_binary};
+use usher_testkit::{Cluster, ClusterOptions, Release, eventually, stack_binary};
 
 const NAMESPACE: &str = "usher-ci";
 /// Kinds of others that the chart may use.
@@ -71,6 +71,13 @@ async fn every_file_of_values_is_rendered_validated_and_applied() {
         cluster.helm(&["uninstall", "usher", "-n", NAMESPACE, "--no-hooks"], None).await.ok();
         let objects = left(&cluster, &kinds).await;
         assert!(objects.is_empty(), "{file}: {objects:?}");
+        // Definitions that are not kept go a little later than helm says.
+        eventually(Duration::from_secs(30), "no definition is being deleted", async || {
+            let going = ["get", "customresourcedefinitions", "-o", "jsonpath={.items[*].metadata.deletionTimestamp}"];
+            let going = cluster.kubectl(&going, None).await.ok();
+            if going.is_empty() { Ok(()) } else { Err(going) }
+        })
+        .await;
     }
 }
 
