@@ -46,8 +46,8 @@ impl Probe {
     }
 
     async fn ask_until_it_is_there(self) -> anyhow::Result<()> {
-        let encrypts = [&self.webhooks, &self.admin].into_iter().flatten().any(|base| base.starts_with("https:"));
-        let pool = Pool::new(Roots::public_if(encrypts), ANSWER_WITHIN)?;
+        let roots = Roots::for_urls([&self.webhooks, &self.admin].into_iter().flatten());
+        let pool = Pool::new(roots, ANSWER_WITHIN)?;
         let until = Instant::now() + self.timeout.span();
         loop {
             match self.ask(&pool).await {

@@ -57,7 +57,7 @@ impl Address {
     /// A path below this address, for a request.
     ///
     /// # Errors
-    /// A URL may have characters in it that a request may not.
+    /// Not every URL fits into a request: it may be too long.
     pub(super) fn join(&self, path: &str) -> Result<Uri, InvalidUri> {
         format!("{}{path}", self.base).parse()
     }

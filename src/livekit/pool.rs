@@ -56,6 +56,12 @@ impl Roots {
     pub(crate) fn public_if(encrypted: bool) -> Self {
         if encrypted { Self::Public } else { Self::Only(Vec::new()) }
     }
+
+    /// The same for what is to be asked at these URLs.
+    pub(crate) fn for_urls<'a>(urls: impl IntoIterator<Item = &'a String>) -> Self {
+        let is_https = |url: &String| url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+        Self::public_if(urls.into_iter().any(is_https))
+    }
 }
 
 impl Pool {

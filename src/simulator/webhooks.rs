@@ -12,8 +12,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderValue, Method, Request, Uri, header};
+use http_body_util::Full;
 use livekit_protocol::WebhookEvent;
 use tokio::{sync::mpsc, task::AbortHandle, time::Instant};
 
@@ -113,8 +113,7 @@ impl fmt::Debug for Deliveries {
 impl Deliveries {
     /// None when the HTTP client cannot be set up.
     pub(super) fn new(urls: &[String], key: Credentials, options: WebhookOptions, clock: Clock) -> Option<Self> {
-        let encrypts = urls.iter().any(|url| url.starts_with("https:"));
-        let pool = Pool::new(Roots::public_if(encrypts), options.timeout).ok()?;
+        let pool = Pool::new(Roots::for_urls(urls), options.timeout).ok()?;
         let urls = urls.iter().map(|url| url.as_str().into()).collect();
         let (sent, dropped, failed) = Default::default();
         let queues = Mutex::default();
@@ -191,22 +190,15 @@ impl Inner {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(self.options.longest_wait);
             }
-            let answer = tokio::time::timeout(self.options.timeout, self.answer(request.clone())).await;
+            let answer = tokio::time::timeout(self.options.timeout, self.pool.send(request.clone())).await;
             // 501 is not tried again either (go-retryablehttp baseRetryPolicy).
-            if answer.is_ok_and(|status| status.is_some_and(|status| !matches!(status.as_u16(), 429 | 500 | 502..))) {
+            if let Ok(Ok(answer)) = answer
+                && !matches!(answer.status().as_u16(), 429 | 500 | 502..)
+            {
                 return true;
             }
         }
         false
-    }
-
-    /// The status of an answer. Its body is taken in, so that the connection serves for the next one.
-    async fn answer(&self, request: Request<Full<Bytes>>) -> Option<StatusCode> {
-        let response = self.pool.send(request).await.ok()?;
-        let status = response.status();
-        let mut body = response.into_body();
-        while let Some(Ok(_)) = body.frame().await {}
-        Some(status)
     }
 }
 

@@ -166,7 +166,7 @@ impl<S: RoomService> Worker<S> {
 
     /// Sees to it that a report comes if there is anything new.
     pub(super) fn report_if_touched(&mut self) {
-        if !self.report.touched.is_empty() {
+        if self.report.due.is_none() && !self.report.touched.is_empty() {
             let settled = self.report.arrivals.values().all(|arrival| arrival.settled);
             self.report_within(if settled { CALM } else { PACE });
         }
