@@ -53,7 +53,8 @@ struct Extent {
     rest: Duration,
 }
 
-const FULL: Extent = Extent { rounds: (8, 10, 8), long_outage: true, cold_starts: 5, rest: Duration::from_secs(15) };
+/// Of a burst the rounds of one contender differ more than two contenders do: by a factor of two and a half.
+const FULL: Extent = Extent { rounds: (16, 30, 8), long_outage: true, cold_starts: 5, rest: Duration::from_secs(15) };
 const SHORT: Extent = Extent { rounds: (1, 1, 1), long_outage: false, cold_starts: 3, rest: Duration::from_secs(5) };
 
 const STEADY: Joins = Joins { name: "steady", count: 25, rooms: 10, pause: Duration::from_millis(200) };
@@ -129,7 +130,8 @@ async fn measure(extent: Extent, only: &str) -> Results {
     results
 }
 
-/// One contender after the other, round by round, each round beginning with another: so the machine's mood hits all.
+/// One contender after the other, round by round, in an order that is drawn anew for each: so the machine's mood hits
+/// all, and nobody always follows the same other.
 async fn in_turns(
     name: &str,
     entrants: &[Entrant],
@@ -137,9 +139,10 @@ async fn in_turns(
     measure: impl AsyncFn(&Entrant, usize) -> Sample,
 ) -> Scenario {
     let mut samples = vec![Sample::default(); entrants.len()];
+    let mut order: Vec<_> = (0..entrants.len()).collect();
     for round in 0..rounds {
-        for turn in 0..entrants.len() {
-            let place = (round + turn) % entrants.len();
+        fastrand::shuffle(&mut order);
+        for &place in &order {
             samples[place].add(measure(&entrants[place], round).await);
         }
         eprintln!("{name}: round {} of {rounds}", round + 1);
