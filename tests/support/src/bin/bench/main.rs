@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! bench                 measure all; figures go to docs/benchmarks
-//! bench --short         a tenth of it, to see that it works; figures go to target/bench alone
+//! bench --short         few rounds of it, to see that it works; figures go to target/bench alone
 //! bench --only NAME     scenarios whose names begin so; the same
 //! bench --render        write the page anew from the figures that are there
 //! ```
