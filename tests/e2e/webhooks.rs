@@ -147,18 +147,24 @@ async fn what_another_admin_changes_is_put_back_by_the_resync() {
     stage.policy("quiet", "hall-", QUIET).await;
     let guest = stage.join(&TokenSpec::new("hall-1", "guest")).await;
     guest.wait_for(SOON, |info| !info.permission.can_publish).await;
+    // Until its answer has come, the enforcement is not over, and what is undone meanwhile is the same one's.
+    enforced(&stage, "join").await;
     let granted = json!({"permission": {"can_subscribe": true, "can_publish": true, "can_publish_data": true}});
     stage.livekit.update_participant("hall-1", "guest", granted).await;
     guest.wait_for(SOON, |info| info.permission.can_publish).await;
     guest.wait_for(AGAIN, |info| !info.permission.can_publish).await;
-    eventually(SOON, "the metric", async || {
-        match stage.operator.metric("usher_time_to_enforce_seconds_count{noticed=\"resync\"}").await {
-            Some(count) if count >= 1.0 => Ok(()),
-            _ => {
-                let metrics = stage.operator.metrics().await;
-                let counts = metrics.lines().filter(|line| line.contains("time_to_enforce_seconds_count"));
-                Err(counts.collect::<Vec<_>>().join(" "))
-            }
+    enforced(&stage, "resync").await;
+}
+
+/// Waits until an enforcement is counted that was `noticed` so.
+async fn enforced(stage: &Stage, noticed: &str) {
+    let counter = format!("usher_time_to_enforce_seconds_count{{noticed=\"{noticed}\"}}");
+    eventually(SOON, &counter, async || match stage.operator.metric(&counter).await {
+        Some(count) if count >= 1.0 => Ok(()),
+        _ => {
+            let metrics = stage.operator.metrics().await;
+            let counts = metrics.lines().filter(|line| line.contains("time_to_enforce_seconds_count"));
+            Err(counts.collect::<Vec<_>>().join(" "))
         }
     })
     .await;
