@@ -13,6 +13,10 @@ use tracing_subscriber::EnvFilter;
 /// How long everything may take to end after SIGTERM. Kubernetes waits 30 s before it kills.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
+/// How long a thread that reads files or asks for names is kept when it has nothing to do. A busy moment adds some, and
+/// each of them has its turn with what is read ten times a second: with tokio's ten seconds none of them would ever end.
+const IDLE: Duration = Duration::from_millis(150);
+
 /// How to log, to stderr.
 #[derive(Debug, Args)]
 pub(super) struct Log {
@@ -65,7 +69,7 @@ pub(super) fn block_on_all_cores<T>(future: impl Future<Output = anyhow::Result<
 fn block_on_by<T>(mut builder: Builder, future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // One provider for everything; an error means that somebody has installed one before, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = builder.enable_all().build()?;
+    let runtime = builder.enable_all().thread_keep_alive(IDLE).build()?;
     let result = runtime.block_on(future);
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
