@@ -72,9 +72,5 @@ async fn what_is_broken_and_stands_lower_holds_back_nothing() {
     stage.wait_ready("roompolicy", "z-broken", "False", "Invalid").await;
     stage.operator.restart().await;
     // Whoever starts lists the rooms, so it may be shown out before it is all in.
-    let token = stage.livekit.token(&TokenSpec::new("hall-1", "troll"));
-    match stage.participants.try_join(&stage.livekit.ws_url(), &token, "troll").await {
-        Ok(troll) => drop(troll.wait_removed(SOON).await),
-        Err(error) => assert_eq!(error.to_string(), "left: PARTICIPANT_REMOVED"),
-    }
+    stage.is_removed(&TokenSpec::new("hall-1", "troll")).await;
 }

@@ -198,6 +198,15 @@ impl Stage {
         self.participants.join(&self.livekit, spec).await
     }
 
+    /// Lets somebody join who is then removed, maybe before the client knows that it is connected.
+    pub async fn is_removed(&self, spec: &TokenSpec) {
+        let token = self.livekit.token(spec);
+        match self.participants.try_join(&self.livekit.ws_url(), &token, &spec.identity).await {
+            Ok(guest) => drop(guest.wait_removed(SOON).await),
+            Err(error) => assert_eq!(error.to_string(), "left: PARTICIPANT_REMOVED", "{}", spec.identity),
+        }
+    }
+
     /// Waits until the summary of a policy has these numbers.
     pub async fn wait_summary(&self, policy: &str, participants: u64, compliant: u64) {
         eventually(Duration::from_secs(45), "the summary", async || {

@@ -8,7 +8,7 @@ mod transfers;
 
 use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
 
-use usher_testkit::{Cluster, Launch, Participant, TokenSpec, markdown, repository, scratch, stack_binary};
+use usher_testkit::{Cluster, Launch, Participant, markdown, repository, scratch, stack_binary};
 
 use crate::stage::{AGAIN, SOON, Scene, Stage};
 
@@ -57,15 +57,6 @@ impl Stage {
     /// The application sets an attribute of a participant.
     async fn application_sets(&self, room: &str, identity: &str, key: &str, value: &str) {
         self.livekit.update_participant(room, identity, serde_json::json!({"attributes": {key: value}})).await;
-    }
-
-    /// Lets somebody join who is then removed, maybe before the client knows that it is connected.
-    async fn is_removed(&self, spec: &TokenSpec) {
-        let token = self.livekit.token(spec);
-        match self.participants.try_join(&self.livekit.ws_url(), &token, &spec.identity).await {
-            Ok(guest) => drop(guest.wait_removed(SOON).await),
-            Err(error) => assert!(error.0.contains("PARTICIPANT_REMOVED"), "{}: {error}", spec.identity),
-        }
     }
 
     /// Waits for another listing of every room, and for what came of it.
