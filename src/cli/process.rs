@@ -14,7 +14,8 @@ use tracing_subscriber::EnvFilter;
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// How long a thread that reads files or asks for names is kept when it has nothing to do. A busy moment adds some, and
-/// each of them has its turn with what is read ten times a second: with tokio's ten seconds none of them would ever end.
+/// each of them has its turn with what is read each 100 ms: with tokio's ten seconds none of them would ever end. Longer
+/// than from one look to the next, or each would start a thread; shorter than two, so that of two threads one ends.
 const IDLE: Duration = Duration::from_millis(150);
 
 /// How to log, to stderr.

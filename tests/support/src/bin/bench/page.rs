@@ -132,7 +132,8 @@ fn ratios(results: &Results) -> String {
 
 /// The quartiles of the ratio of the medians of each round: how sure the ratio of all is.
 fn by_round(usher: &Outcome, floor: &Outcome) -> String {
-    let mut ratios: Vec<_> = usher.medians.iter().zip(&floor.medians).map(|(ours, theirs)| ours / theirs).collect();
+    let pairs = usher.medians.iter().zip(&floor.medians);
+    let mut ratios: Vec<_> = pairs.filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?)).collect();
     ratios.sort_by(f64::total_cmp);
     match [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part)) {
         [Some(low), Some(middle), Some(high)] => format!("{low:.2}, {middle:.2}, {high:.2}"),

@@ -35,8 +35,8 @@ pub fn unenforced_for(participant: &Participant) -> Option<f64> {
 pub struct Sample {
     /// Of each participant that was enforced, after how many milliseconds.
     pub millis: Vec<f64>,
-    /// The median of each round that was taken in.
-    pub medians: Vec<f64>,
+    /// The median of each round that was taken in; none of one in which nobody was enforced.
+    pub medians: Vec<Option<f64>>,
     /// How many never were.
     pub unenforced: usize,
     /// Requests to LiveKit.
@@ -51,7 +51,7 @@ impl Sample {
     /// Takes in another round.
     pub fn add(&mut self, mut other: Self) {
         other.millis.sort_by(f64::total_cmp);
-        self.medians.extend(quantile(&other.millis, 0.5));
+        self.medians.push(quantile(&other.millis, 0.5));
         self.millis.extend(other.millis);
         self.unenforced += other.unenforced;
         self.requests += other.requests;
@@ -96,8 +96,8 @@ pub struct Outcome {
     pub participants: usize,
     pub unenforced: usize,
     pub p50: Option<f64>,
-    /// The median of each round, in their order; none where there were no rounds.
-    pub medians: Vec<f64>,
+    /// The median of each round, in their order and so that those of contenders match; empty where there were no rounds.
+    pub medians: Vec<Option<f64>>,
     pub p95: Option<f64>,
     pub p99: Option<f64>,
     pub worst: Option<f64>,
