@@ -8,7 +8,7 @@ use kube::{
     runtime::watcher::{self, Event, watcher},
 };
 use serde::de::DeserializeOwned;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::hub::Sink;
 
@@ -22,6 +22,10 @@ pub(super) const WATCH_FOR: Duration = Duration::from_secs(60);
 const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 /// A right may be given, or a CRD installed, at any moment, and somebody waits for it to be noticed.
 const DENIED: Duration = Duration::from_secs(3);
+/// A right that was there is withdrawn when the API server has refused for so long. One that has just started refuses
+/// what it permits once it has read all roles, which takes up to 50 s in large clusters (kubernetes/kubernetes, issues
+/// 92506 and 121635).
+const WITHDRAWN: Duration = Duration::from_secs(60);
 
 /// Why a watch does not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +64,40 @@ fn who(message: &str) -> &str {
     message.split_once("User \"").and_then(|(_, rest)| rest.split_once('"')).map_or("", |(who, _)| who)
 }
 
+/// How a watch has gone so far.
+#[derive(Debug, Default)]
+struct Course {
+    /// Failures in a row.
+    failures: u32,
+    /// What the log was told last, as long as it lasts.
+    told: Option<Trouble>,
+    /// Whether everything has ever been listed.
+    listed: bool,
+    /// Since when every answer is a refusal.
+    refused: Option<Instant>,
+}
+
+impl Course {
+    fn works(&mut self, what: &str) {
+        if self.told.take().is_some() {
+            tracing::info!(what, "watching again");
+        }
+        *self = Self { listed: true, ..Self::default() };
+    }
+
+    /// Takes in a failure, and says whether we have not, or no longer, the right.
+    fn fails(&mut self, what: &str, trouble: &Trouble, error: impl std::fmt::Display, now: Instant) -> bool {
+        self.failures += 1;
+        note(what, trouble.clone(), error, &mut self.told);
+        if !matches!(trouble, Trouble::Forbidden(_)) {
+            self.refused = None;
+            return false;
+        }
+        let since = *self.refused.get_or_insert(now);
+        !self.listed || now >= since + WITHDRAWN
+    }
+}
+
 /// Watches for ever. `what` is for the log.
 ///
 /// Each watch waits for itself: behind a common backoff, one that fails starves the others.
@@ -67,13 +105,12 @@ pub(super) async fn watch<K>(api: Api<K>, config: watcher::Config, sink: impl Si
 where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let mut failures = 0;
-    let mut last = None;
+    let mut course = Course::default();
     loop {
-        let trouble = until_trouble(api.clone(), config.clone(), &sink, what, &mut failures, &mut last).await;
+        let trouble = until_trouble(api.clone(), config.clone(), &sink, what, &mut course).await;
         sleep(match trouble {
             Trouble::Forbidden(_) | Trouble::NoKind => DENIED,
-            Trouble::Expired | Trouble::Other => pause(failures),
+            Trouble::Expired | Trouble::Other => pause(course.failures),
         })
         .await;
     }
@@ -86,8 +123,7 @@ async fn until_trouble<K>(
     config: watcher::Config,
     sink: &impl Sink<K>,
     what: &str,
-    failures: &mut u32,
-    last: &mut Option<Trouble>,
+    course: &mut Course,
 ) -> Trouble
 where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned + Send + 'static,
@@ -99,8 +135,7 @@ where
             Some(_) => match timeout(PAGE_WITHIN, stream.next()).await {
                 Ok(next) => next,
                 Err(_) => {
-                    *failures += 1;
-                    note(what, Trouble::Other, "the list does not come", last);
+                    course.fails(what, &Trouble::Other, "the list does not come", Instant::now());
                     return Trouble::Other;
                 }
             },
@@ -117,23 +152,21 @@ where
                 }
                 // `Init` comes before anything has been asked.
                 if listed.is_none() {
-                    if last.take().is_some() {
-                        tracing::info!(what, "watching again");
-                    }
-                    *failures = 0;
+                    course.works(what);
                 }
             }
             Some(Err(error)) => {
-                *failures += 1;
                 let trouble = Trouble::of(&error);
-                note(what, trouble.clone(), &error, last);
+                let denied = course.fails(what, &trouble, &error, Instant::now());
                 match &trouble {
                     Trouble::Forbidden(who) => {
-                        sink.forbidden(who);
+                        if denied {
+                            sink.forbidden(who);
+                        }
                         return trouble;
                     }
                     Trouble::NoKind => return trouble,
-                    Trouble::Expired | Trouble::Other => sleep(pause(*failures)).await,
+                    Trouble::Expired | Trouble::Other => sleep(pause(course.failures)).await,
                 }
             }
             None => return Trouble::Other,
@@ -142,8 +175,8 @@ where
 }
 
 /// Tells of trouble: loudly when it begins or becomes another, then quietly.
-fn note(what: &str, trouble: Trouble, error: impl std::fmt::Display, last: &mut Option<Trouble>) {
-    if last.as_ref() == Some(&trouble) {
+fn note(what: &str, trouble: Trouble, error: impl std::fmt::Display, told: &mut Option<Trouble>) {
+    if told.as_ref() == Some(&trouble) {
         tracing::debug!(what, %error, "still cannot watch");
         return;
     }
@@ -157,7 +190,7 @@ fn note(what: &str, trouble: Trouble, error: impl std::fmt::Display, last: &mut 
         Trouble::Expired => tracing::debug!(what, %error, "listing anew"),
         Trouble::Other => tracing::warn!(what, %error, "cannot watch; what is known stays, trying again"),
     }
-    *last = Some(trouble);
+    *told = Some(trouble);
 }
 
 fn pause(failures: u32) -> Duration {
@@ -176,6 +209,27 @@ mod tests {
         let refusal = r#"secrets "keys" is forbidden: User "system:serviceaccount:a:b" cannot list resource "secrets""#;
         assert_eq!(who(refusal), "system:serviceaccount:a:b");
         assert_eq!(who("no"), "");
+    }
+
+    #[test]
+    fn a_right_that_was_there_is_withdrawn_when_the_refusal_stands() {
+        let refused = Trouble::Forbidden("us".to_owned());
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut course = Course::default();
+        assert!(course.fails("it", &refused, "no", at(0)), "there was no right");
+
+        course.works("it");
+        assert!(!course.fails("it", &refused, "no", at(0)));
+        assert!(!course.fails("it", &refused, "no", at(59)));
+        assert!(course.fails("it", &refused, "no", at(60)));
+        assert!(course.fails("it", &refused, "no", at(63)));
+
+        course.works("it");
+        assert!(!course.fails("it", &refused, "no", at(100)));
+        assert!(!course.fails("it", &Trouble::Other, "away", at(159)));
+        assert!(!course.fails("it", &refused, "no", at(31)), "it came back anew meanwhile");
+        assert!(course.fails("it", &refused, "no", at(221)));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Secrets: changed, gone, forbidden, permitted.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use usher::policy::ObjectName;
-use usher_testkit::{Cluster, eventually};
+use usher_testkit::{Cluster, ClusterOptions, eventually};
 
 use crate::room::{Room, SOON, field, list, policy, ready, secret, server};
 
@@ -92,4 +95,50 @@ async fn a_forbidden_secret_is_a_condition_whose_message_repairs_it() {
     let events = cluster.kubectl(&["-n", &namespace, "get", "events", "-o", "json"], None).await.ok();
     assert!(events.contains("SecretForbidden") && events.contains("Recover"), "{events}");
     assert!(!events.contains("\"one\""), "{events}");
+}
+
+/// As an API server does that has just started and has not yet read the roles.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moment_without_the_right_says_and_changes_nothing_and_longer_is_said() {
+    let cluster = Cluster::start(ClusterOptions::default()).await;
+    cluster.apply_crds().await;
+    let namespace = cluster.namespace("withdrawn").await;
+    let kubeconfig = restricted(&cluster, &namespace).await;
+    let secrets = ["-n", &namespace, "create", "role", "reads", "--verb=list,watch", "--resource=secrets"];
+    cluster.kubectl(&secrets, None).await.ok();
+    let account = format!("--serviceaccount={namespace}:usher");
+    let bind = ["-n", &namespace, "create", "rolebinding", "reads", "--role=reads", &account];
+    let unbind = ["-n", &namespace, "delete", "rolebinding", "reads"];
+    cluster.kubectl(&bind, None).await.ok();
+    cluster.apply(&list([server(&namespace), secret(&namespace, "one"), policy(&namespace, "a", &namespace)])).await;
+    let room = Room::with(&kubeconfig, &[&namespace]).await;
+    let _engine = room.enforce();
+    ready(&cluster, &namespace, "lks/main", "True:Enforced").await;
+    ready(&cluster, &namespace, "rpol/a", "True:Enforced").await;
+    let (before, writes) = (room.now().unwrap(), room.writes());
+
+    // A watch that goes on is not asked for its rights; one that begins is.
+    cluster.kubectl(&unbind, None).await.ok();
+    cluster.api_server().restart().await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    cluster.kubectl(&bind, None).await.ok();
+    cluster.apply(&list([secret(&namespace, "two")])).await;
+    let main = ObjectName::new(&namespace, "main");
+    eventually(SOON, "a new client", async || {
+        let now = room.now().unwrap();
+        let same = Arc::ptr_eq(&now.servers[&main].view.service, &before.servers[&main].view.service);
+        if same { Err("still the old one") } else { Ok(()) }
+    })
+    .await;
+    assert_eq!(room.writes(), writes);
+
+    cluster.kubectl(&unbind, None).await.ok();
+    cluster.api_server().restart().await;
+    eventually(Duration::from_secs(120), "the condition", async || {
+        let reason = field(&cluster, &namespace, "lks/main", r#".status.conditions[?(@.type=="Ready")].reason"#).await;
+        if reason == "SecretForbidden" { Ok(()) } else { Err(reason) }
+    })
+    .await;
+    room.policies(&main, &["a"]).await;
+    ready(&cluster, &namespace, "rpol/a", "True:Enforced").await;
 }
