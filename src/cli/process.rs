@@ -10,13 +10,10 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
+use crate::files::LOOK;
+
 /// How long everything may take to end after SIGTERM. Kubernetes waits 30 s before it kills.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
-
-/// How long a thread that reads files or asks for names is kept when it has nothing to do. A busy moment adds some, and
-/// each of them has its turn with what is read each 100 ms: with tokio's ten seconds none of them would ever end. Longer
-/// than from one look to the next, or each would start a thread; shorter than two, so that of two threads one ends.
-const IDLE: Duration = Duration::from_millis(150);
 
 /// How to log, to stderr.
 #[derive(Debug, Args)]
@@ -70,7 +67,10 @@ pub(super) fn block_on_all_cores<T>(future: impl Future<Output = anyhow::Result<
 fn block_on_by<T>(mut builder: Builder, future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // One provider for everything; an error means that somebody has installed one before, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = builder.enable_all().thread_keep_alive(IDLE).build()?;
+    // A busy moment adds threads that read files, and with each look the next one has its turn: with tokio's ten seconds
+    // none would ever end. Kept for longer than from one look to the next, or each would start a thread; for less than
+    // two, so that of two threads one ends.
+    let runtime = builder.enable_all().thread_keep_alive(LOOK * 3 / 2).build()?;
     let result = runtime.block_on(future);
     runtime.shutdown_timeout(Duration::from_secs(1));
     result

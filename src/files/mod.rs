@@ -40,7 +40,7 @@ use tell::Statuses;
 
 /// Between two looks at the files. An edit is taken when they have been the same for two looks: an editor may be in the
 /// middle of writing. (Notices of the kernel are not the same everywhere, and not for every file system.)
-const LOOK: Duration = Duration::from_millis(100);
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// What to read, and how.
 #[derive(Clone, Debug)]

@@ -36,7 +36,7 @@ async fn quiet_guest(stage: &Stage, identity: &str) -> Participant {
 /// The troll is removed, and comes in again, and is removed.
 async fn removes_the_troll(stage: &Stage) {
     for _ in 0..2 {
-        stage.join(&TokenSpec::new("hall-1", "troll")).await.wait_removed(AGAIN).await;
+        stage.is_removed_within(AGAIN, &TokenSpec::new("hall-1", "troll")).await;
     }
 }
 

@@ -200,9 +200,14 @@ impl Stage {
 
     /// Lets somebody join who is then removed, maybe before the client knows that it is connected.
     pub async fn is_removed(&self, spec: &TokenSpec) {
+        self.is_removed_within(SOON, spec).await;
+    }
+
+    /// The same where it may take longer.
+    pub async fn is_removed_within(&self, bound: Duration, spec: &TokenSpec) {
         let token = self.livekit.token(spec);
         match self.participants.try_join(&self.livekit.ws_url(), &token, &spec.identity).await {
-            Ok(guest) => drop(guest.wait_removed(SOON).await),
+            Ok(guest) => drop(guest.wait_removed(bound).await),
             Err(error) => assert_eq!(error.to_string(), "left: PARTICIPANT_REMOVED", "{}", spec.identity),
         }
     }

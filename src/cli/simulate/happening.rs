@@ -1,6 +1,6 @@
 //! What happens on the simulated server: what a file says, and says later, or what the flags say.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -8,12 +8,9 @@ use serde::Serialize;
 
 use crate::{
     api::Source,
+    files::LOOK,
     simulator::{FaultFile, Playing, RoleFile, Scenario, ScriptFile, Spans, WebhookFaultsFile},
 };
-
-/// Between two looks at the file. An edit is taken when two looks have found the same: an editor may be in the middle
-/// of writing.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Who comes, and what goes wrong.
 #[derive(Debug, Args)]
@@ -83,6 +80,7 @@ impl Happening {
         let Some(path) = &self.scenario else { return std::future::pending().await };
         let mut seen = text.clone();
         loop {
+            // An edit is taken when two looks have found the same: an editor may be in the middle of writing.
             tokio::time::sleep(LOOK).await;
             // A file that is away for a moment is one that is being replaced.
             let Ok(now) = tokio::fs::read_to_string(path).await else { continue };
