@@ -38,6 +38,8 @@ struct Trouble {
     since: Instant,
     failed_at: Instant,
     pause: Duration,
+    /// The server asked for nothing before this moment.
+    not_before: Instant,
     probe_at: Instant,
 }
 
@@ -119,7 +121,8 @@ impl Pulse {
             && let Some(trouble) = &mut self.trouble
         {
             // Not for every webhook of many: it may be heard and still not be reached.
-            trouble.probe_at = trouble.probe_at.min(now.max(trouble.failed_at + AWAY.0));
+            let soon = now.max(trouble.failed_at + AWAY.0).max(trouble.not_before);
+            trouble.probe_at = trouble.probe_at.min(soon);
         }
     }
 
@@ -132,12 +135,16 @@ impl Pulse {
             Class::Transient { retry_after } if error.status() == Some(429) => {
                 self.suspend(Health::RateLimited(message()), LIMITED, retry_after, now)
             }
+            // Who says when it wants to be asked again is alive and means it.
+            Class::Transient { retry_after: Some(asked) } if is_about_server(error) => {
+                self.suspend(Health::Unreachable(message()), AWAY, Some(asked), now)
+            }
             // What was under way when the trouble began says no more of it, and ends no pause that was asked for.
             Class::Transient { .. } if is_about_server(error) && self.precedes_trouble(begun) => Turn::None,
-            Class::Transient { retry_after } if is_about_server(error) => {
+            Class::Transient { retry_after: None } if is_about_server(error) => {
                 self.strikes += 1;
                 if self.strikes >= STRIKES || self.trouble.is_some() || has_waited(error) {
-                    self.suspend(Health::Unreachable(message()), AWAY, retry_after, now)
+                    self.suspend(Health::Unreachable(message()), AWAY, None, now)
                 } else {
                     Turn::None
                 }
@@ -159,11 +166,14 @@ impl Pulse {
         now: Instant,
     ) -> Turn {
         let alike = discriminant(&self.health) == discriminant(&health);
+        let asked_until = now + asked.unwrap_or_default();
+        let not_before = self.trouble.as_ref().map_or(asked_until, |trouble| trouble.not_before.max(asked_until));
         let (since, pause) = match &mut self.trouble {
             // Requests that were under way together fail together: one pause for all of them, the longest that is asked
             // for.
             Some(trouble) if alike && trouble.probe_at > now => {
-                trouble.probe_at = trouble.probe_at.max(now + asked.unwrap_or_default());
+                trouble.not_before = not_before;
+                trouble.probe_at = trouble.probe_at.max(not_before);
                 return Turn::None;
             }
             Some(trouble) if alike => (trouble.since, trouble.pause * 2),
@@ -177,7 +187,8 @@ impl Pulse {
         };
         let pause = pause.clamp(first, longest);
         let turn = if self.trouble.is_some() { Turn::None } else { Turn::Down };
-        self.trouble = Some(Trouble { since, failed_at: now, pause, probe_at: now + asked.unwrap_or(pause) });
+        let probe_at = not_before.max(now + asked.map_or(pause, |asked| asked.max(first)));
+        self.trouble = Some(Trouble { since, failed_at: now, pause, not_before, probe_at });
         self.health = health;
         turn
     }
@@ -298,5 +309,33 @@ mod tests {
         now += Duration::from_secs(1);
         pulse.heard(now);
         assert_eq!(pulse.admits(now), Admission::Probe);
+    }
+
+    #[test]
+    fn a_server_that_wants_to_be_asked_again_at_once_is_not_asked_without_pause() {
+        let limit = Error::Status { status: 429, retry_after: Some(Duration::ZERO) };
+        let (mut pulse, now) = (Pulse::default(), Instant::now());
+        assert_eq!(pulse.failed(&limit, now, now), Turn::Down);
+        assert_eq!(pause(&pulse, now), LIMITED.0);
+    }
+
+    #[test]
+    fn a_server_that_says_when_to_come_back_is_left_alone_until_then_whatever_else_is_heard() {
+        let busy = |seconds| Error::Status { status: 503, retry_after: Some(Duration::from_secs(seconds)) };
+        let (mut pulse, mut now) = (Pulse::default(), Instant::now());
+        assert_eq!(pulse.failed(&busy(20), now, now), Turn::Down, "once is enough");
+        now += Duration::from_secs(2);
+        pulse.heard(now);
+        assert_eq!(pause(&pulse, now), Duration::from_secs(18));
+        // What was asked before, and another kind of trouble, ask for less.
+        assert_eq!(pulse.failed(&busy(3), now, now), Turn::None);
+        assert_eq!(pulse.failed(&LIMIT, now, now), Turn::None);
+        assert_eq!(pause(&pulse, now), Duration::from_secs(18));
+        assert_eq!(pulse.failed(&busy(30), now, now), Turn::None);
+        pulse.heard(now);
+        assert_eq!(pause(&pulse, now), Duration::from_secs(30));
+        now += Duration::from_secs(30);
+        assert_eq!(pulse.admits(now), Admission::Probe);
+        assert_eq!(pulse.answered(now, now), Turn::Back);
     }
 }

@@ -19,7 +19,7 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tower::{Service, ServiceExt};
 
@@ -32,6 +32,8 @@ const CONNECTIONS: usize = 512;
 const IDLE: Duration = Duration::from_secs(120);
 /// Who has not sent a good webhook within this time of connecting is shown out.
 const STRANGER: Duration = Duration::from_secs(15);
+/// The same while others wait to be let in.
+const STRANGER_IN_A_CROWD: Duration = Duration::from_secs(1);
 /// Of one request: LiveKit's has about ten, a proxy adds some.
 const HEADERS: usize = 64;
 /// Bytes of a request line with its headers, and of a piece of a body.
@@ -63,10 +65,17 @@ impl Known {
         self.0.load(Ordering::Relaxed)
     }
 
-    async fn or_time_is_over(self) {
-        sleep(STRANGER).await;
-        if self.is_known() {
-            std::future::pending().await
+    /// Waits until whoever is still not known has to make room.
+    async fn or_time_is_over(self, connections: &Semaphore) {
+        let until = Instant::now() + STRANGER;
+        loop {
+            sleep(STRANGER_IN_A_CROWD).await;
+            if self.is_known() {
+                return std::future::pending().await;
+            }
+            if connections.available_permits() == 0 || Instant::now() >= until {
+                return;
+            }
         }
     }
 }
@@ -110,7 +119,7 @@ where
             .max_headers(HEADERS)
             .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), service);
-        let (connection, guests) = (graceful.watch(connection), guests.clone());
+        let (connection, guests, connections) = (graceful.watch(connection), guests.clone(), Arc::clone(&connections));
         tokio::spawn(async move {
             let _permit = permit;
             let Guests::Known(metrics) = guests else {
@@ -124,7 +133,7 @@ where
                         metrics.webhook_rejected("header_size");
                     }
                 }
-                () = known.or_time_is_over() => metrics.webhook_rejected("slow"),
+                () = known.or_time_is_over(&connections) => metrics.webhook_rejected("slow"),
             }
         });
     }

@@ -71,18 +71,22 @@ struct Course {
     failures: u32,
     /// What the log was told last, as long as it lasts.
     told: Option<Trouble>,
-    /// Whether everything has ever been listed.
-    listed: bool,
+    /// When everything was listed last.
+    listed: Option<Instant>,
     /// Since when every answer is a refusal.
     refused: Option<Instant>,
 }
 
 impl Course {
+    fn has_listed(&mut self, now: Instant) {
+        self.listed = Some(now);
+    }
+
     fn works(&mut self, what: &str) {
         if self.told.take().is_some() {
             tracing::info!(what, "watching again");
         }
-        *self = Self { listed: true, ..Self::default() };
+        *self = Self { listed: self.listed, ..Self::default() };
     }
 
     /// Takes in a failure, and says whether we have not, or no longer, the right.
@@ -94,7 +98,8 @@ impl Course {
             return false;
         }
         let since = *self.refused.get_or_insert(now);
-        !self.listed || now >= since + WITHDRAWN
+        // Who has just permitted to list has read the roles: it is to watch that they do not permit.
+        self.listed.is_none_or(|listed| now < listed + DENIED) || now >= since + WITHDRAWN
     }
 }
 
@@ -146,7 +151,10 @@ where
                 match event {
                     Event::Init => listed = Some(Vec::new()),
                     Event::InitApply(object) => listed.get_or_insert_default().push(object),
-                    Event::InitDone => sink.reset(listed.take().unwrap_or_default()),
+                    Event::InitDone => {
+                        sink.reset(listed.take().unwrap_or_default());
+                        course.has_listed(Instant::now());
+                    }
                     Event::Apply(object) => sink.apply(object),
                     Event::Delete(object) => sink.delete(object),
                 }
@@ -219,17 +227,26 @@ mod tests {
         let mut course = Course::default();
         assert!(course.fails("it", &refused, "no", at(0)), "there was no right");
 
+        course.has_listed(at(0));
         course.works("it");
-        assert!(!course.fails("it", &refused, "no", at(0)));
-        assert!(!course.fails("it", &refused, "no", at(59)));
-        assert!(course.fails("it", &refused, "no", at(60)));
-        assert!(course.fails("it", &refused, "no", at(63)));
+        assert!(!course.fails("it", &refused, "no", at(10)));
+        assert!(!course.fails("it", &refused, "no", at(69)));
+        assert!(course.fails("it", &refused, "no", at(70)));
+        assert!(course.fails("it", &refused, "no", at(73)));
 
         course.works("it");
         assert!(!course.fails("it", &refused, "no", at(100)));
         assert!(!course.fails("it", &Trouble::Other, "away", at(159)));
-        assert!(!course.fails("it", &refused, "no", at(31)), "it came back anew meanwhile");
+        assert!(!course.fails("it", &refused, "no", at(161)), "it came back anew meanwhile");
         assert!(course.fails("it", &refused, "no", at(221)));
+    }
+
+    #[test]
+    fn who_may_list_and_not_watch_is_denied_at_once() {
+        let (mut course, now) = (Course::default(), Instant::now());
+        course.has_listed(now);
+        course.works("it");
+        assert!(course.fails("it", &Trouble::Forbidden("us".to_owned()), "no", now));
     }
 
     #[test]

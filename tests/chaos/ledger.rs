@@ -201,7 +201,7 @@ impl Ledger {
         let now = Instant::now();
         if let Some(error) = failure {
             self.say(|| format!("   {request}: {error}"));
-            if let Error::Status { status: 429, retry_after: Some(pause) } = error
+            if let Error::Status { status: 429 | 503, retry_after: Some(pause) } = error
                 && self.limited.is_none_or(|(_, until)| until < now + *pause)
             {
                 self.limited = Some((now, now + *pause));

@@ -175,14 +175,16 @@ async fn whoever_brings_somebody_where_nothing_wants_them() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_before_the_server_wants_it() {
-    let culprit = Culprit::under(quiet()).await;
-    let limited = Effect::Status { status: 429, retry_after: Some(3) };
-    culprit.stage.simulator().add_fault(Fault::always(limited).times(1));
-    let _ = culprit.calls.rooms().await;
-    culprit.is_innocent();
-    wait(2900).await;
-    let _ = culprit.calls.rooms().await;
-    culprit.is_caught("before the server wants to be asked again");
+    for status in [429, 503] {
+        let culprit = Culprit::under(quiet()).await;
+        let limited = Effect::Status { status, retry_after: Some(3) };
+        culprit.stage.simulator().add_fault(Fault::always(limited).times(1));
+        let _ = culprit.calls.rooms().await;
+        culprit.is_innocent();
+        wait(2900).await;
+        let _ = culprit.calls.rooms().await;
+        culprit.is_caught("before the server wants to be asked again");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -93,8 +93,8 @@ pub fn spoil_calls(random: &mut Rng, simulator: &Simulator) -> String {
     let effect = match random.u8(0..10) {
         0 => Effect::Latency(milliseconds(0..=3000)),
         1 => Effect::SlowAnswer(milliseconds(0..=3000)),
-        2 => Effect::Status { status: 429, retry_after: random.bool().then(|| random.u32(1..8)) },
-        3 => Effect::Status { status: [500, 502, 503][random.usize(..3)], retry_after: None },
+        2 => Effect::Status { status: [429, 503][random.usize(..2)], retry_after: Some(random.u32(1..8)) },
+        3 => Effect::Status { status: [429, 500, 502, 503][random.usize(..4)], retry_after: None },
         4 | 5 => Effect::Cut { acted_upon: random.bool() },
         6 => Effect::Hangs,
         7 => Effect::StaleListing,

@@ -106,8 +106,7 @@ async fn a_forged_expired_or_altered_webhook_changes_nothing() {
         let reply = request(http::Method::POST, &url, headers, body).await.unwrap();
         assert_eq!(reply.status, 401, "{what}");
         assert_eq!(reply.text(), "", "{what}: nothing is told");
-        let counted = stage.operator.metric(&format!("usher_webhooks_rejected_total{{reason=\"{reason}\"}}")).await;
-        assert_eq!(counted, Some(1.0), "{what}");
+        assert_eq!(stage.rejected(reason).await, 1.0, "{what}");
     }
     let unknown = url.replace("/main", "/other");
     let reply =
@@ -117,10 +116,17 @@ async fn a_forged_expired_or_altered_webhook_changes_nothing() {
     {
         let elsewhere = format!("{}{path}", stage.operator.http_url());
         let (headers, body) = (webhook.call.headers.clone(), webhook.call.body.clone());
-        assert_eq!(request(http::Method::POST, &elsewhere, headers, body).await.unwrap().status, 404, "{path}");
+        let reply = request(http::Method::POST, &elsewhere, headers, body).await.unwrap();
+        assert_eq!(reply.status, 404, "{path}");
+        assert_eq!(reply.headers["connection"], "close", "{path}");
     }
+    assert_eq!(stage.rejected("path").await, 6.0);
     let (headers, body) = (webhook.call.headers.clone(), webhook.call.body.clone());
-    assert_eq!(request(http::Method::PUT, &url, headers, body).await.unwrap().status, 405);
+    let reply = request(http::Method::PUT, &url, headers, body).await.unwrap();
+    assert_eq!(reply.status, 405);
+    assert_eq!(reply.headers["allow"], "POST");
+    assert_eq!(reply.headers["connection"], "close");
+    assert_eq!(stage.rejected("method").await, 1.0);
     guest.assert_unchanged_for(A_WHILE).await;
     assert_eq!(stage.proxy.writes().len(), 0);
     // The genuine one does it, so that the test says something.

@@ -178,3 +178,23 @@ async fn a_server_that_says_for_how_long_it_wants_to_be_left_alone_is() {
     assert_eq!(&**stage.livekit.see("hall", "bert").attributes.get("seat").unwrap(), "front");
     assert_eq!(stage.latest().health, Health::Good);
 }
+
+#[tokio::test(start_paused = true)]
+async fn webhooks_do_not_hasten_what_a_server_asked_to_wait_for() {
+    let mut stage = Stage::with(SEAT).await;
+    let busy = Error::Status { status: 503, retry_after: Some(Duration::from_secs(20)) };
+    stage.livekit.fail("update hall/anna", 1, busy);
+    stage.join("hall", guest("anna")).await;
+    stage.report(|report| matches!(&report.health, Health::Unreachable(_))).await;
+    stage.livekit.said();
+    for number in 0..18 {
+        stage.join("hall", guest(&format!("guest-{number}"))).await;
+        stage.pass_secs(1).await;
+    }
+    assert_eq!(stage.livekit.said(), [""; 0]);
+    stage.pass_secs(6).await;
+    for identity in ["anna", "guest-0", "guest-17"] {
+        assert_eq!(&**stage.livekit.see("hall", identity).attributes.get("seat").unwrap(), "front");
+    }
+    assert_eq!(stage.latest().health, Health::Good);
+}

@@ -120,6 +120,9 @@ async fn a_moment_without_the_right_says_and_changes_nothing_and_longer_is_said(
     // A watch that goes on is not asked for its rights; one that begins is.
     cluster.kubectl(&unbind, None).await.ok();
     cluster.api_server().restart().await;
+    let whoami = format!("--as=system:serviceaccount:{namespace}:usher");
+    let can = cluster.kubectl(&["-n", &namespace, "auth", "can-i", "list", "secrets", &whoami], None).await;
+    assert_eq!(can.stdout.trim(), "no");
     tokio::time::sleep(Duration::from_secs(8)).await;
     cluster.kubectl(&bind, None).await.ok();
     cluster.apply(&list([secret(&namespace, "two")])).await;
@@ -133,12 +136,14 @@ async fn a_moment_without_the_right_says_and_changes_nothing_and_longer_is_said(
     assert_eq!(room.writes(), writes);
 
     cluster.kubectl(&unbind, None).await.ok();
+    let withdrawn = Instant::now();
     cluster.api_server().restart().await;
     eventually(Duration::from_secs(120), "the condition", async || {
         let reason = field(&cluster, &namespace, "lks/main", r#".status.conditions[?(@.type=="Ready")].reason"#).await;
         if reason == "SecretForbidden" { Ok(()) } else { Err(reason) }
     })
     .await;
+    assert!(withdrawn.elapsed() > Duration::from_secs(60), "{:?}", withdrawn.elapsed());
     room.policies(&main, &["a"]).await;
     ready(&cluster, &namespace, "rpol/a", "True:Enforced").await;
 }
