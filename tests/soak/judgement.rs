@@ -16,8 +16,8 @@ impl Tolerance {
     pub const LOOSE: Self = Self(16 << 20);
 }
 
-/// Files are read on threads that are kept for some seconds: now one, now another.
-const BLOCKING: usize = 2;
+/// Files are read on threads of their own that are kept for a moment: a few samples may all have seen one more.
+const BLOCKING: usize = 1;
 
 /// What is counted.
 type Count = fn(&Sample) -> usize;

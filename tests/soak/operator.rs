@@ -28,10 +28,7 @@ impl Operator {
             .arg(folder)
             .arg(format!("--http-addr=127.0.0.1:{port}"))
             .arg(format!("--admin-addr=127.0.0.1:{admin_port}"))
-            .arg("--log-format=json")
-            // What is free goes back to the kernel at once. Otherwise glibc's arenas grow for long, and would hide a leak.
-            .env("MALLOC_ARENA_MAX", "1")
-            .env("MALLOC_TRIM_THRESHOLD_", "0");
+            .arg("--log-format=json");
         let admin = format!("http://127.0.0.1:{admin_port}");
         let service = Service::program("usher", launch, Some(format!("{admin}/readyz")), dir);
         service.start().await;

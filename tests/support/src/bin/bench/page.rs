@@ -79,9 +79,10 @@ pub fn text(results: &Results) -> String {
 
 fn table(scenario: &Scenario) -> String {
     let mut text = format!(
-        "\n### {}\n\n| | p50 | p95 | p99 | worst | never enforced | requests each (changes) | CPU of 100 |\n\
+        "\n### {}\n\n{}\n\n| | p50 | p95 | p99 | worst | never enforced | requests each (changes) | CPU of 100 |\n\
          |---|---|---|---|---|---|---|---|\n",
-        title(&scenario.name)
+        title(&scenario.name),
+        sizes(scenario)
     );
     for outcome in &scenario.outcomes {
         let Outcome { contender, participants, unenforced, p50, p95, p99, worst, .. } = outcome;
@@ -97,6 +98,15 @@ fn table(scenario: &Scenario) -> String {
         );
     }
     text
+}
+
+/// How much the figures rest on.
+fn sizes(scenario: &Scenario) -> String {
+    let Some(Outcome { participants, medians, .. }) = scenario.outcomes.first() else { return String::new() };
+    match medians.len() {
+        0 | 1 => format!("Once, {participants} participants for each contender: p99 is nearly the worst."),
+        rounds => format!("{rounds} rounds, together {participants} participants for each contender."),
+    }
 }
 
 /// Usher beside the floor, where the floor does its work at all.
@@ -157,7 +167,7 @@ fn alone(solo: &Solo) -> String {
     let Solo { resident, cpu_at_rest, cold_start: (median, worst), flood } = solo;
     format!(
         "\n### Usher alone\n\n\
-         - At rest: {resident} MiB resident (aim: under 20), {cpu_at_rest:.3} s of CPU in 30 s.\n\
+         - At rest, before any join: {resident} MiB resident (aim: under 20), {cpu_at_rest:.3} s of CPU in 30 s.\n\
          - Cold start, from the start of the process to the first participant that is as declared: {median:.0} ms at \
          the median, {worst:.0} at worst (aim: under 500).\n\
          {}",
@@ -174,9 +184,14 @@ pub fn flood(flood: &Flooded) -> String {
         "- A flood of forged webhooks over 600 connections, sent by the same cores. To somebody who answers at once \
          they can send {possible:.0} a second; to Usher, at which a stranger waits 100 ms for its refusal, {sent:.0}: \
          answered a second {} ({counted:.0} of all {all:.0} counted as forged). Joins at five a second took \
-         {during:.1} ms at the median and {before:.1} without it, {} times as much (aim: 2); never enforced: {}.\n",
+         {during:.1} ms at the median and {before:.1} without it, {} times as much (aim: 2; quartiles of its {} rounds: \
+         {}), and 100 of them {:.1} s of CPU instead of {:.1}; never enforced: {}.\n",
         answered.join(", "),
         against(during / before, 2.0),
+        quiet.medians.len(),
+        by_round(flooded, quiet),
+        flooded.cpu_of_100,
+        quiet.cpu_of_100,
         flooded.unenforced,
     )
 }

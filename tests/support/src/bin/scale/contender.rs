@@ -16,6 +16,9 @@ use super::{
     truth,
 };
 
+/// After this time a start is over.
+const SETTLED: Duration = Duration::from_secs(5);
+
 /// Who enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,6 +107,22 @@ pub async fn measure(contender: Contender, usher: &Path, extent: Extent) -> Outc
     };
     let _ = service.terminate(Duration::from_secs(20)).await;
     Outcome { contender, cold, change, joins, undeclared }
+}
+
+/// Memory of the operator under all policies with nobody there, in MiB.
+pub async fn alone(usher: &Path, extent: Extent) -> f64 {
+    let folder = scratch("scale");
+    let port = free_port();
+    let nobody = Extent { participants: 0, ..extent };
+    let server = Server::start(usher, folder.path(), &format!("http://127.0.0.1:{port}"), nobody).await;
+    let manifests = folder.path().join("manifests");
+    manifests::write(&manifests, &server.url, extent);
+    let service = operator(usher, &manifests, port);
+    service.start().await;
+    tokio::time::sleep(SETTLED).await;
+    let usage = Usage::of(service.id(), &server);
+    let _ = service.terminate(Duration::from_secs(20)).await;
+    usage.resident
 }
 
 /// The operator, without Kubernetes.

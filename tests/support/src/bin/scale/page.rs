@@ -38,13 +38,10 @@ const BOUNDS: &str = "
 ### What bounds it
 
 Usher decides and sends on one thread, and its CPU in cold and change is near to the time that they take: that thread
-bounds them. (The CPU contains a second and a half of rest after the last change.) The floor needs a third of the CPU for
-the same requests, for it decides nothing and keeps nothing. Joins use a third of that thread: what the slowest of them
-wait for is the one task that keeps the state of a server, which takes in 64 webhooks, or goes through 256 participants
-for the status, in one turn, and has every room listed again meanwhile. Memory is bound by what is kept of each
-participant and room, 0.7 KiB for a participant after the cold start, beside 41 MiB for the program and the policies, with
-nobody there. What the change adds is what the allocator keeps of the work: counted by allocations, no more is in use
-after the change than before it.
+bounds them. (The CPU contains a second and a half of rest after the last change.) The floor decides nothing and keeps
+nothing. What the slowest joins wait for is the one task that keeps the state of a server, which takes in 64 webhooks,
+or goes through 256 participants for the status, in one turn, and has every room listed again meanwhile. What the change
+adds to memory is what the allocator keeps of the work: counted by allocations, no more is in use after it than before.
 ";
 
 /// Writes the section into the page.
@@ -71,7 +68,23 @@ pub fn text(results: &Results) -> String {
     if let Some(Outcome { undeclared: Some(undeclared), .. }) = results.outcomes.first() {
         let _ = writeln!(text, "\nAt last, {} not as declared under Usher.", people(*undeclared));
     }
-    text + &aims(results)
+    text + &memory(results) + &aims(results)
+}
+
+/// What is kept of each participant.
+fn memory(results: &Results) -> String {
+    let Some(usher) = results.outcomes.iter().find(|outcome| outcome.contender == Contender::Usher) else {
+        return String::new();
+    };
+    let participants = results.extent.participants as f64;
+    let kibibytes = |mebibytes: f64, participants: f64| (mebibytes - results.alone) * 1024.0 / participants;
+    format!(
+        "\n### Memory for each participant\n\nUnder the policies, with nobody there, {} MiB are resident. Beyond that, with \
+         its share of its room, a participant takes {:.1} KiB after the cold start and {:.1} KiB after all joins.\n",
+        results.alone,
+        kibibytes(usher.cold.resident, participants),
+        kibibytes(usher.joins.resident, participants + usher.joins.changed as f64)
+    )
 }
 
 fn people(count: usize) -> String {

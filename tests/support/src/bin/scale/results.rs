@@ -19,6 +19,8 @@ pub struct Results {
     /// Cores of the machine, which all processes shared.
     pub cores: usize,
     pub extent: Extent,
+    /// Memory of the operator under the policies with nobody there, in MiB.
+    pub alone: f64,
     pub outcomes: Vec<Outcome>,
 }
 
@@ -120,7 +122,7 @@ impl Results {
     /// Without figures yet.
     pub fn begin(extent: Extent) -> Self {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        Self { date: jiff::Zoned::now().date().to_string(), cores, extent, outcomes: Vec::new() }
+        Self { date: jiff::Zoned::now().date().to_string(), cores, extent, alone: f64::NAN, outcomes: Vec::new() }
     }
 
     fn path() -> PathBuf {
