@@ -22,7 +22,7 @@ use tower::ServiceExt;
 use tower::util::MapErr;
 
 /// Load balancers close idle connections after 60 s and more; whoever closes first decides whether a request is lost.
-const IDLE: Duration = Duration::from_secs(50);
+pub(crate) const IDLE: Duration = Duration::from_secs(50);
 /// Between two signs of life on a connection, of HTTP/2 as of TCP.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Connections that are kept.

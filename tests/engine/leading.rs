@@ -27,14 +27,15 @@ async fn holder(livekit: LiveKit, rules: &str) -> (LeadershipSender, Stage) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_at_rest_asks_and_reports_nothing() {
+async fn a_follower_at_rest_keeps_a_connection_and_asks_and_reports_nothing_else() {
     let (_sender, mut stage) = follower(hall([guest("anna")]), QUIET).await;
     stage.pass_secs(1000).await;
     stage.view.resync_request = 1;
     stage.view.resync_interval = Duration::from_secs(5);
     stage.show();
     stage.pass_secs(1000).await;
-    assert!(stage.livekit.calls().is_empty());
+    let calls = stage.livekit.calls();
+    assert!(calls.len() <= 81 && calls.iter().all(|call| call.what == "ping"), "{calls:?}");
     assert!(stage.reports.borrow().is_empty());
 }
 

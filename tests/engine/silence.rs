@@ -114,18 +114,30 @@ async fn a_small_budget_gives_a_tenth_to_the_question() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_becomes_the_holder_asks_and_who_ceases_to_be_does_not() {
+async fn who_becomes_the_holder_asks_often_and_who_is_not_only_to_keep_a_connection() {
     let (sender, leadership) = Leadership::elected();
     let stage = Stage::led(Arc::new(LiveKit::default()), QUIET, leadership, |_| {}).await;
     let begun = Instant::now();
     stage.pass_secs(60).await;
-    assert!(pings(&stage, begun).is_empty());
+    // At once, and then before a connection that is idle is closed.
+    let seconds: Vec<_> = pings(&stage, begun).iter().map(|after| after.as_secs_f64().round()).collect();
+    assert_eq!(seconds, [0.0, 25.0, 50.0]);
     sender.hold_until(Instant::now() + Duration::from_secs(3600));
     stage.pass_secs(10).await;
-    assert!(!pings(&stage, begun).is_empty());
+    assert!(pings(&stage, begun).len() >= 3);
     sender.follow();
-    stage.pass_secs(60).await;
-    assert!(pings(&stage, begun).is_empty());
+    let begun = Instant::now();
+    stage.pass_secs(90).await;
+    let asked = pings(&stage, begun);
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    // Who is told of joins keeps it by them.
+    let begun = Instant::now();
+    for number in 0..10 {
+        stage.join("hall", guest(&format!("guest-{number}"))).await;
+        stage.pass_secs(20).await;
+    }
+    let asked = pings(&stage, begun);
+    assert!(asked.is_empty(), "{asked:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,6 +65,7 @@ impl<S: RoomService> Worker<S> {
         }
         self.report = Ledger::new(&self.view, now);
         self.transfers.turn(now);
+        self.ping_later();
         if !self.role.leads() {
             let server = &self.view.server;
             self.reports.send_modify(|reports| drop(reports.remove(server)));
@@ -76,7 +77,6 @@ impl<S: RoomService> Worker<S> {
         self.resync_asked = Some((now, self.view.resync_request));
         self.list_rooms_soon(Urgency::Change);
         self.list_all_soon(Urgency::Change);
-        self.ping_later();
         self.report_soon();
     }
 

@@ -245,9 +245,9 @@ impl<S: RoomService> Worker<S> {
     }
 
     fn start(&mut self) {
+        self.ping_later();
         if self.role.leads() {
             self.list_rooms_soon(Urgency::Change);
-            self.ping_later();
             self.report_soon();
         } else {
             self.sweep_later();

@@ -3,13 +3,18 @@
 //! Where few rooms are in session, resync asks so seldom that a server could be gone for half a minute before anything
 //! said so. So whoever resyncs asks the cheapest of questions, when nothing else has been answered for a few seconds.
 //! One that is busy is never asked.
+//!
+//! Who does not resync asks it seldom: only so that the next join finds a connection.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Worker, wake::Timer};
-use crate::engine::{act::Ticket, service::RoomService};
+use crate::{
+    engine::{act::Ticket, service::RoomService},
+    livekit::pool,
+};
 
 /// So long nothing need come from a server: what is wrong with it must be told within five seconds.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -62,7 +67,12 @@ impl<S: RoomService> Worker<S> {
             return self.silence.since + DOUBT;
         }
         let allowed = self.view.limits.rate.map_or(f64::INFINITY, |rate| f64::from(rate.per_second.get()));
-        let pause = SILENCE.max(Duration::from_secs_f64(f64::from(SHARE) / allowed));
+        let pause = match (self.role.leads(), self.pulse.answered_at()) {
+            (true, _) => SILENCE,
+            (false, Some(_)) => pool::IDLE / 2,
+            (false, None) => Duration::ZERO,
+        };
+        let pause = pause.max(Duration::from_secs_f64(f64::from(SHARE) / allowed));
         self.silence.since.max(self.pulse.answered_at().unwrap_or(self.silence.since)) + pause
     }
 

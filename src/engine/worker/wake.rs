@@ -125,7 +125,7 @@ impl<S: RoomService> Worker<S> {
             }),
             Timer::Room(name) => self.rooms.get(name).is_some_and(|room| room.due == at),
             Timer::Rooms => self.round.due == at,
-            Timer::Ping => self.role.leads() && self.silence.is_due(at),
+            Timer::Ping => self.silence.is_due(at),
             Timer::Report => self.report.is_due(at),
             Timer::Sweep => !self.role.leads() && self.sweep_at == at,
         }
