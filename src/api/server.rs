@@ -122,7 +122,7 @@ pub struct ConfigMapKeyRef {
 pub struct Requests {
     /// Requests a second, 1 to 1000000; unlimited by default, 12 for *.livekit.cloud. A server from which nothing else
     /// has come for three seconds is asked whether it is there, with at most a tenth of these requests: where nothing
-    /// happens that is 20 a minute, and 6 a minute with perSecond 1.
+    /// happens that is 20 a minute, and 6 a minute with perSecond 1. Each further replica asks twice or thrice a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub per_second: Option<u32>,

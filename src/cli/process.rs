@@ -67,9 +67,9 @@ pub(super) fn block_on_all_cores<T>(future: impl Future<Output = anyhow::Result<
 fn block_on_by<T>(mut builder: Builder, future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // One provider for everything; an error means that somebody has installed one before, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    // A busy moment adds threads that read files, and with each look the next one has its turn: with tokio's ten seconds
-    // none would ever end. Kept for longer than from one look to the next, or each would start a thread; for less than
-    // two, so that of two threads one ends.
+    // A busy moment adds threads that read files, and the looks go round among all of them: with tokio's ten seconds none
+    // would ever be idle for long enough to end. Kept for longer than from one look to the next, or each would start a
+    // thread; for less than two, so that of two threads one ends.
     let runtime = builder.enable_all().thread_keep_alive(LOOK * 3 / 2).build()?;
     let result = runtime.block_on(future);
     runtime.shutdown_timeout(Duration::from_secs(1));

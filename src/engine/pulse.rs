@@ -38,7 +38,7 @@ struct Trouble {
     since: Instant,
     failed_at: Instant,
     pause: Duration,
-    /// The server asked for nothing before this moment.
+    /// The server asked to be left alone until then.
     not_before: Instant,
     probe_at: Instant,
 }
@@ -135,16 +135,17 @@ impl Pulse {
             Class::Transient { retry_after } if error.status() == Some(429) => {
                 self.suspend(Health::RateLimited(message()), LIMITED, retry_after, now)
             }
-            // Who says when it wants to be asked again is alive and means it.
-            Class::Transient { retry_after: Some(asked) } if is_about_server(error) => {
-                self.suspend(Health::Unreachable(message()), AWAY, Some(asked), now)
+            // What was under way when the trouble began says no more of it, but for how long it is to last.
+            Class::Transient { retry_after } if is_about_server(error) && self.precedes_trouble(begun) => {
+                self.leave_alone(retry_after, now);
+                Turn::None
             }
-            // What was under way when the trouble began says no more of it, and ends no pause that was asked for.
-            Class::Transient { .. } if is_about_server(error) && self.precedes_trouble(begun) => Turn::None,
-            Class::Transient { retry_after: None } if is_about_server(error) => {
+            Class::Transient { retry_after } if is_about_server(error) => {
                 self.strikes += 1;
-                if self.strikes >= STRIKES || self.trouble.is_some() || has_waited(error) {
-                    self.suspend(Health::Unreachable(message()), AWAY, None, now)
+                // Who says when to come back need not say it twice.
+                let is_told = error.status() == Some(503) && retry_after.is_some();
+                if self.strikes >= STRIKES || self.trouble.is_some() || has_waited(error) || is_told {
+                    self.suspend(Health::Unreachable(message()), AWAY, retry_after, now)
                 } else {
                     Turn::None
                 }
@@ -158,6 +159,14 @@ impl Pulse {
         self.suspend(Health::Unreachable(error.to_string()), AWAY, None, now)
     }
 
+    /// Takes in for how long a server that is in trouble wants to be left alone.
+    fn leave_alone(&mut self, asked: Option<Duration>, now: Instant) {
+        if let (Some(trouble), Some(asked)) = (&mut self.trouble, asked) {
+            trouble.not_before = trouble.not_before.max(now + asked);
+            trouble.probe_at = trouble.probe_at.max(trouble.not_before);
+        }
+    }
+
     fn suspend(
         &mut self,
         health: Health,
@@ -166,16 +175,11 @@ impl Pulse {
         now: Instant,
     ) -> Turn {
         let alike = discriminant(&self.health) == discriminant(&health);
-        let asked_until = now + asked.unwrap_or_default();
-        let not_before = self.trouble.as_ref().map_or(asked_until, |trouble| trouble.not_before.max(asked_until));
-        let (since, pause) = match &mut self.trouble {
+        self.leave_alone(asked, now);
+        let (since, pause) = match &self.trouble {
             // Requests that were under way together fail together: one pause for all of them, the longest that is asked
             // for.
-            Some(trouble) if alike && trouble.probe_at > now => {
-                trouble.not_before = not_before;
-                trouble.probe_at = trouble.probe_at.max(not_before);
-                return Turn::None;
-            }
+            Some(trouble) if alike && trouble.probe_at > now => return Turn::None,
             Some(trouble) if alike => (trouble.since, trouble.pause * 2),
             Some(trouble) => (trouble.since, first),
             None => {
@@ -187,7 +191,10 @@ impl Pulse {
         };
         let pause = pause.clamp(first, longest);
         let turn = if self.trouble.is_some() { Turn::None } else { Turn::Down };
-        let probe_at = not_before.max(now + asked.map_or(pause, |asked| asked.max(first)));
+        let wait = asked.filter(|asked| *asked >= first).unwrap_or(pause);
+        let asked_until = now + asked.unwrap_or_default();
+        let not_before = self.trouble.as_ref().map_or(asked_until, |trouble| trouble.not_before);
+        let probe_at = not_before.max(now + wait);
         self.trouble = Some(Trouble { since, failed_at: now, pause, not_before, probe_at });
         self.health = health;
         turn
@@ -314,15 +321,19 @@ mod tests {
     #[test]
     fn a_server_that_wants_to_be_asked_again_at_once_is_not_asked_without_pause() {
         let limit = Error::Status { status: 429, retry_after: Some(Duration::ZERO) };
-        let (mut pulse, now) = (Pulse::default(), Instant::now());
-        assert_eq!(pulse.failed(&limit, now, now), Turn::Down);
-        assert_eq!(pause(&pulse, now), LIMITED.0);
+        let (mut pulse, mut now) = (Pulse::default(), Instant::now());
+        for expected in [1, 2, 4] {
+            pulse.failed(&limit, now, now);
+            assert_eq!(pause(&pulse, now), Duration::from_secs(expected));
+            now += pause(&pulse, now);
+        }
     }
 
     #[test]
     fn a_server_that_says_when_to_come_back_is_left_alone_until_then_whatever_else_is_heard() {
         let busy = |seconds| Error::Status { status: 503, retry_after: Some(Duration::from_secs(seconds)) };
-        let (mut pulse, mut now) = (Pulse::default(), Instant::now());
+        let (mut pulse, begun) = (Pulse::default(), Instant::now());
+        let mut now = begun;
         assert_eq!(pulse.failed(&busy(20), now, now), Turn::Down, "once is enough");
         now += Duration::from_secs(2);
         pulse.heard(now);
@@ -331,11 +342,13 @@ mod tests {
         assert_eq!(pulse.failed(&busy(3), now, now), Turn::None);
         assert_eq!(pulse.failed(&LIMIT, now, now), Turn::None);
         assert_eq!(pause(&pulse, now), Duration::from_secs(18));
-        assert_eq!(pulse.failed(&busy(30), now, now), Turn::None);
+        // What was under way when it began may ask for more.
+        assert_eq!(pulse.failed(&busy(30), begun, now), Turn::None);
+        assert!(matches!(pulse.health(), Health::RateLimited(_)));
         pulse.heard(now);
         assert_eq!(pause(&pulse, now), Duration::from_secs(30));
         now += Duration::from_secs(30);
         assert_eq!(pulse.admits(now), Admission::Probe);
-        assert_eq!(pulse.answered(now, now), Turn::Back);
+        assert_eq!(pulse.answered(now, now), Turn::Up);
     }
 }

@@ -32,8 +32,13 @@ const CONNECTIONS: usize = 512;
 const IDLE: Duration = Duration::from_secs(120);
 /// Who has not sent a good webhook within this time of connecting is shown out.
 const STRANGER: Duration = Duration::from_secs(15);
-/// The same while others wait to be let in.
+/// The same while all connections are taken. Of a webhook that takes longer LiveKit hears nothing, and sends it again.
 const STRANGER_IN_A_CROWD: Duration = Duration::from_secs(1);
+/// How long a stranger waits for its refusal, after which it must connect anew; or, where there is no answer to what it
+/// sends, its place is taken. So a flood has no more than ten times a second what connections there may be, however fast
+/// it can send; the rest of it waits in the kernel, where it costs nothing. Whoever is known is answered at once, also
+/// when its key is being changed.
+pub(super) const STRANGER_WAITS: Duration = Duration::from_millis(100);
 /// Of one request: LiveKit's has about ten, a proxy adds some.
 const HEADERS: usize = 64;
 /// Bytes of a request line with its headers, and of a piece of a body.
@@ -129,8 +134,10 @@ where
             };
             tokio::select! {
                 ended = connection => {
-                    if ended.is_err_and(|error| error.is_parse_too_large()) {
-                        metrics.webhook_rejected("header_size");
+                    if let Err(error) = ended && error.is_parse() {
+                        let is_large = error.is_parse_too_large();
+                        metrics.webhook_rejected(if is_large { "header_size" } else { "malformed" });
+                        sleep(STRANGER_WAITS).await;
                     }
                 }
                 () = known.or_time_is_over(&connections) => metrics.webhook_rejected("slow"),
@@ -145,9 +152,9 @@ async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
 ) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => {
+            let permit = Arc::clone(connections).acquire_owned().await.ok()?;
             // Answers are small and awaited: LiveKit sends the next webhook of a room after the answer to the last.
             let _ = stream.set_nodelay(true);
             Some((stream, permit))

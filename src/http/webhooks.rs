@@ -23,7 +23,10 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Service, service_fn};
 
-use super::{seen::Seen, serve::Known};
+use super::{
+    seen::Seen,
+    serve::{Known, STRANGER_WAITS},
+};
 use crate::{
     engine::{Event, Routes},
     livekit::webhook::WebhookError,
@@ -36,11 +39,6 @@ use crate::{
 const LARGEST_BODY: usize = 2 << 20;
 /// How long a body may take to arrive.
 const SLOWEST_BODY: Duration = Duration::from_secs(5);
-/// How long a stranger waits for its refusal, after which it must connect anew. So a flood has no more than ten times a
-/// second what connections there may be, however fast it can send; the rest of it waits in the kernel, where it costs
-/// nothing. Whoever is known is answered at once, also when its key is being changed.
-const STRANGER_WAITS: Duration = Duration::from_millis(100);
-
 #[derive(Clone)]
 struct Receiver {
     routes: Routes,

@@ -23,8 +23,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// A right may be given, or a CRD installed, at any moment, and somebody waits for it to be noticed.
 const DENIED: Duration = Duration::from_secs(3);
 /// A right that was there is withdrawn when the API server has refused for so long. One that has just started refuses
-/// what it permits once it has read all roles, which takes up to 50 s in large clusters (kubernetes/kubernetes, issues
-/// 92506 and 121635).
+/// what it permits once it has read all roles and bindings (kubernetes/kubernetes, issue 121635): some seconds, and more
+/// in the largest clusters.
 const WITHDRAWN: Duration = Duration::from_secs(60);
 
 /// Why a watch does not work.
@@ -71,22 +71,24 @@ struct Course {
     failures: u32,
     /// What the log was told last, as long as it lasts.
     told: Option<Trouble>,
-    /// When everything was listed last.
-    listed: Option<Instant>,
+    /// Whether everything was ever listed.
+    listed: bool,
+    /// When it was listed last, if nothing but refusals came since.
+    permitted: Option<Instant>,
     /// Since when every answer is a refusal.
     refused: Option<Instant>,
 }
 
 impl Course {
     fn has_listed(&mut self, now: Instant) {
-        self.listed = Some(now);
+        (self.listed, self.permitted) = (true, Some(now));
     }
 
     fn works(&mut self, what: &str) {
         if self.told.take().is_some() {
             tracing::info!(what, "watching again");
         }
-        *self = Self { listed: self.listed, ..Self::default() };
+        *self = Self { listed: self.listed, permitted: self.permitted, ..Self::default() };
     }
 
     /// Takes in a failure, and says whether we have not, or no longer, the right.
@@ -94,12 +96,13 @@ impl Course {
         self.failures += 1;
         note(what, trouble.clone(), error, &mut self.told);
         if !matches!(trouble, Trouble::Forbidden(_)) {
-            self.refused = None;
+            (self.refused, self.permitted) = (None, None);
             return false;
         }
         let since = *self.refused.get_or_insert(now);
-        // Who has just permitted to list has read the roles: it is to watch that they do not permit.
-        self.listed.is_none_or(|listed| now < listed + DENIED) || now >= since + WITHDRAWN
+        // A list was permitted a moment ago, so the roles have been read: what is missing is the right to watch.
+        let may_only_list = self.permitted.is_some_and(|permitted| now < permitted + DENIED);
+        !self.listed || may_only_list || now >= since + WITHDRAWN
     }
 }
 
@@ -244,9 +247,15 @@ mod tests {
     #[test]
     fn who_may_list_and_not_watch_is_denied_at_once() {
         let (mut course, now) = (Course::default(), Instant::now());
+        let refused = Trouble::Forbidden("us".to_owned());
         course.has_listed(now);
         course.works("it");
-        assert!(course.fails("it", &Trouble::Forbidden("us".to_owned()), "no", now));
+        assert!(course.fails("it", &refused, "no", now));
+
+        course.has_listed(now);
+        course.works("it");
+        assert!(!course.fails("it", &Trouble::Other, "away", now));
+        assert!(!course.fails("it", &refused, "no", now), "it may be another API server");
     }
 
     #[test]

@@ -135,6 +135,16 @@ async fn strangers_are_shown_out_and_counted_and_keep_nobody_else_out() {
 }
 
 #[tokio::test]
+async fn what_is_no_http_is_refused_and_counted() {
+    let stage = Stage::set().await;
+    let mut stream = stage.stranger().await;
+    stream.write_all(b"\x16\x03\x01 a client that speaks TLS\r\n\r\n").await.unwrap();
+    let answer = read_all(stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    stage.wait_rejected("malformed").await;
+}
+
+#[tokio::test]
 async fn headers_without_end_are_refused_and_counted() {
     let stage = Stage::set().await;
     let mut stream = stage.stranger().await;
@@ -159,7 +169,9 @@ async fn a_replayed_webhook_is_dropped_by_its_id_and_counted() {
     let joined = stage.relay.wait_for(SOON, |webhook| webhook.event == "participant_joined").await;
     let received = "usher_webhooks_received_total{event=\"participant_joined\"}";
     for number in 1..=5 {
-        assert_eq!(stage.relay.resend(&joined).await.status, 200);
+        let answer = stage.relay.resend(&joined).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.headers["connection"], "close", "it makes nobody known");
         assert_eq!(stage.rejected("duplicate").await, f64::from(number));
     }
     assert_eq!(stage.operator.metric(received).await, Some(1.0));

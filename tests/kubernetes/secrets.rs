@@ -115,6 +115,8 @@ async fn a_moment_without_the_right_says_and_changes_nothing_and_longer_is_said(
     let _engine = room.enforce();
     ready(&cluster, &namespace, "lks/main", "True:Enforced").await;
     ready(&cluster, &namespace, "rpol/a", "True:Enforced").await;
+    // A write is counted when its answer has come.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let (before, writes) = (room.now().unwrap(), room.writes());
 
     // A watch that goes on is not asked for its rights; one that begins is.

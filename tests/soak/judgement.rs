@@ -16,7 +16,7 @@ impl Tolerance {
     pub const LOOSE: Self = Self(16 << 20);
 }
 
-/// Files are read on threads of their own that are kept for a moment: a few samples may all have seen one more.
+/// Files are read on threads of their own that are kept for a moment: there may be one more in all of a few samples.
 const BLOCKING: usize = 1;
 
 /// What is counted.

@@ -3,10 +3,10 @@
 //! Each webhook comes to one of the replicas, so each of them knows of joins that no other one knows of. It follows:
 //! - Every replica enforces what webhooks tell it, repeats what failed, probes a server that does not answer, and acts
 //!   when the age of a session matters for those it knows.
-//! - A *follower* begins nothing else. It lists no rooms, and a room only where a webhook left a question open that the
-//!   API does not answer for one participant. It takes other policies for what it hears next; whoever is there is the
-//!   holder's business. It reports nothing, and forgets whom it has not heard of for so long that the holder has seen
-//!   them since in a listing of its own.
+//! - A *follower* begins nothing else, but for a question now and then that keeps a connection. It lists no rooms, and a
+//!   room only where a webhook left a question open that the API does not answer for one participant. It takes other
+//!   policies for what it hears next; whoever is there is the holder's business. It reports nothing, and forgets whom it
+//!   has not heard of for so long that the holder has seen them since in a listing of its own.
 //! - The *holder* resyncs and reports. Where other policies hold in a room, or a rule begins or ends, it lists the room
 //!   rather than look at whom it knows of, for they may not be all.
 //! - Who *becomes* the holder keeps what it knows and lists everything at once, as after a start: it reports when it has,

@@ -20,7 +20,8 @@ use crate::{
 const SILENCE: Duration = Duration::from_secs(3);
 /// The question takes at most one in so many of the requests that are allowed.
 const SHARE: u32 = 10;
-/// The pause before it is asked again after a failure that may have been one broken connection.
+/// The pause before it is asked for the first time by who does not resync, and again after a failure that may have been
+/// one broken connection.
 const DOUBT: Duration = Duration::from_millis(250);
 
 /// The question that is asked into the silence.
@@ -70,7 +71,7 @@ impl<S: RoomService> Worker<S> {
         let pause = match (self.role.leads(), self.pulse.answered_at()) {
             (true, _) => SILENCE,
             (false, Some(_)) => pool::IDLE / 2,
-            (false, None) => Duration::ZERO,
+            (false, None) => DOUBT,
         };
         let pause = pause.max(Duration::from_secs_f64(f64::from(SHARE) / allowed));
         self.silence.since.max(self.pulse.answered_at().unwrap_or(self.silence.since)) + pause

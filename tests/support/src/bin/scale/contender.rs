@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use usher_testkit::{Launch, Service, TestDir, cpu, free_port, scratch};
+use usher_testkit::{Launch, Service, TestDir, cpu, figures::mebibytes, free_port, resident, scratch};
 
 use super::{
     extent::{Extent, PATIENCE},
@@ -120,9 +120,9 @@ pub async fn alone(usher: &Path, extent: Extent) -> f64 {
     let service = operator(usher, &manifests, port);
     service.start().await;
     tokio::time::sleep(SETTLED).await;
-    let usage = Usage::of(service.id(), &server);
+    let resident = mebibytes(resident(service.id()));
     let _ = service.terminate(Duration::from_secs(20)).await;
-    usage.resident
+    resident
 }
 
 /// The operator, without Kubernetes.

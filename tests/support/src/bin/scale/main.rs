@@ -46,7 +46,7 @@ async fn main() {
         match rest {
             [] => {
                 let mut results = Results::begin(FULL);
-                results.alone = contender::alone(&usher, FULL).await;
+                results.alone = Some(contender::alone(&usher, FULL).await);
                 for contender in Contender::ALL {
                     results.outcomes.push(contender::measure(contender, &usher, FULL).await);
                 }

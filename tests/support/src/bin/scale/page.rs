@@ -73,15 +73,13 @@ pub fn text(results: &Results) -> String {
 
 /// What is kept of each participant.
 fn memory(results: &Results) -> String {
-    let Some(usher) = results.outcomes.iter().find(|outcome| outcome.contender == Contender::Usher) else {
-        return String::new();
-    };
+    let usher = results.outcomes.iter().find(|outcome| outcome.contender == Contender::Usher);
+    let (Some(usher), Some(alone)) = (usher, results.alone) else { return String::new() };
     let participants = results.extent.participants as f64;
-    let kibibytes = |mebibytes: f64, participants: f64| (mebibytes - results.alone) * 1024.0 / participants;
+    let kibibytes = |mebibytes: f64, participants: f64| (mebibytes - alone) * 1024.0 / participants;
     format!(
-        "\n### Memory for each participant\n\nUnder the policies, with nobody there, {} MiB are resident. Beyond that, with \
+        "\n### Memory for each participant\n\nUnder the policies, with nobody there, {alone} MiB are resident. Beyond that, with \
          its share of its room, a participant takes {:.1} KiB after the cold start and {:.1} KiB after all joins.\n",
-        results.alone,
         kibibytes(usher.cold.resident, participants),
         kibibytes(usher.joins.resident, participants + usher.joins.changed as f64)
     )

@@ -20,7 +20,8 @@ pub struct Results {
     pub cores: usize,
     pub extent: Extent,
     /// Memory of the operator under the policies with nobody there, in MiB.
-    pub alone: f64,
+    #[serde(default)]
+    pub alone: Option<f64>,
     pub outcomes: Vec<Outcome>,
 }
 
@@ -122,7 +123,7 @@ impl Results {
     /// Without figures yet.
     pub fn begin(extent: Extent) -> Self {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        Self { date: jiff::Zoned::now().date().to_string(), cores, extent, alone: f64::NAN, outcomes: Vec::new() }
+        Self { date: jiff::Zoned::now().date().to_string(), cores, extent, alone: None, outcomes: Vec::new() }
     }
 
     fn path() -> PathBuf {
