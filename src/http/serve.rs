@@ -35,10 +35,10 @@ const STRANGER: Duration = Duration::from_secs(15);
 /// The same while all connections are taken. Of a webhook that takes longer LiveKit hears nothing, and sends it again.
 const STRANGER_IN_A_CROWD: Duration = Duration::from_secs(1);
 /// How long a stranger waits for its refusal, after which it must connect anew; or, where there is no answer to what it
-/// sends, its place is taken. So a flood has no more than ten times a second what connections there may be, however fast
+/// sends, its place is taken. So a flood has no more than five times a second what connections there may be, however fast
 /// it can send; the rest of it waits in the kernel, where it costs nothing. Whoever is known is answered at once, also
 /// when its key is being changed.
-pub(super) const STRANGER_WAITS: Duration = Duration::from_millis(100);
+pub(super) const STRANGER_WAITS: Duration = Duration::from_millis(200);
 /// Of one request: LiveKit's has about ten, a proxy adds some.
 const HEADERS: usize = 64;
 /// Bytes of a request line with its headers, and of a piece of a body.

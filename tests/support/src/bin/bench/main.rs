@@ -5,6 +5,7 @@
 //! bench                 measure all; figures go to docs/benchmarks
 //! bench --short         few rounds of it, to see that it works; figures go to target/bench alone
 //! bench --only NAME     scenarios whose names begin so; the same
+//! bench --flood         the flood alone, anew into the figures that are there
 //! bench --render        write the page anew from the figures that are there
 //! ```
 
@@ -37,6 +38,7 @@ use usher_testkit::{
 
 use self::{
     contender::{Contender, Entrant},
+    flood::Flooded,
     joins::Joins,
     results::{Memory, Results, Scenario},
     sample::Sample,
@@ -57,6 +59,8 @@ struct Extent {
 const FULL: Extent = Extent { rounds: (16, 30, 8), long_outage: true, cold_starts: 5, rest: Duration::from_secs(15) };
 const SHORT: Extent = Extent { rounds: (1, 1, 1), long_outage: false, cold_starts: 3, rest: Duration::from_secs(5) };
 
+/// Nobody is measured at the first request of its life.
+const WARM_UP: Joins = Joins { name: "warm-up", count: 10, rooms: 2, pause: Duration::ZERO };
 const STEADY: Joins = Joins { name: "steady", count: 25, rooms: 10, pause: Duration::from_millis(200) };
 const ONE_ROOM: Joins = Joins { name: "burst-one-room", count: 150, rooms: 1, pause: Duration::ZERO };
 const MANY_ROOMS: Joins = Joins { name: "burst-many-rooms", count: 150, rooms: 30, pause: Duration::ZERO };
@@ -73,8 +77,15 @@ async fn main() {
         }
         ["--short"] => save(&measure(SHORT, "").await, &results::passing()),
         ["--only", prefix] => save(&measure(FULL, prefix).await, &results::passing()),
+        ["--flood"] => {
+            let mut results: Results = load(&results::published());
+            let solo = results.solo.as_mut().expect("the flood is measured beside all else first");
+            solo.flood = flood_alone().await;
+            save(&results, &results::published());
+            page::write(&results);
+        }
         ["--render"] => page::write(&load(&results::published())),
-        _ => panic!("usage: bench [--short | --only NAME | --render]"),
+        _ => panic!("usage: bench [--short | --only NAME | --flood | --render]"),
     }
 }
 
@@ -89,10 +100,8 @@ async fn measure(extent: Extent, only: &str) -> Results {
     let usher = &entrants[0];
     let at_rest = if wanted("rest") { Some(solo::rest(usher, extent.rest).await) } else { None };
 
-    // Nobody is measured at the first request of its life.
-    let warm_up = Joins { name: "warm-up", count: 10, rooms: 2, pause: Duration::ZERO };
     for entrant in &entrants {
-        warm_up.round(entrant, 0).await;
+        WARM_UP.round(entrant, 0).await;
     }
     let (steady, bursts, kills) = extent.rounds;
     for (joins, rounds) in [(STEADY, steady), (ONE_ROOM, bursts), (MANY_ROOMS, bursts)] {
@@ -120,14 +129,21 @@ async fn measure(extent: Extent, only: &str) -> Results {
         let cold_start = solo::cold_start(usher, extent.cold_starts).await;
         let flood = flood::flood(usher, &FLOOD, kills).await;
         results.solo = Some(Solo { resident, cpu_at_rest, cold_start, flood });
-    } else if wanted("flood") {
-        println!("{}", page::flood(&flood::flood(usher, &FLOOD, kills).await));
     } else if wanted("cold") {
         println!("{:#?}", solo::cold_start(usher, extent.cold_starts).await);
     }
     join_all(entrants.iter().map(Entrant::end)).await;
     println!("{}", page::text(&results));
     results
+}
+
+/// Real joins during a flood, by Usher alone.
+async fn flood_alone() -> Flooded {
+    let usher = Entrant::start(Contender::Usher, Cluster::shared().await).await;
+    WARM_UP.round(&usher, 0).await;
+    let flooded = flood::flood(&usher, &FLOOD, FULL.rounds.2).await;
+    usher.end().await;
+    flooded
 }
 
 /// One contender after the other, round by round, in an order that is drawn anew for each: so the machine's mood hits

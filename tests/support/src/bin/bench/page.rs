@@ -176,13 +176,13 @@ fn alone(solo: &Solo) -> String {
 }
 
 /// What a flood of forged webhooks did.
-pub fn flood(flood: &Flooded) -> String {
+fn flood(flood: &Flooded) -> String {
     let Flooded { possible, sent, answered, counted: (counted, all), quiet, flooded } = flood;
     let (before, during) = (quiet.p50.unwrap_or(f64::NAN), flooded.p50.unwrap_or(f64::NAN));
     let answered: Vec<_> = answered.iter().map(|(status, rate)| format!("{rate:.0} with {status}")).collect();
     format!(
         "- A flood of forged webhooks over 600 connections, sent by the same cores. To somebody who answers at once \
-         they can send {possible:.0} a second; to Usher, at which a stranger waits 100 ms for its refusal, {sent:.0}: \
+         they can send {possible:.0} a second; to Usher, at which a stranger waits 200 ms for its refusal, {sent:.0}: \
          answered a second {} ({counted:.0} of all {all:.0} counted as forged). Joins at five a second took \
          {during:.1} ms at the median and {before:.1} without it, {} times as much (aim: 2; quartiles of its {} rounds: \
          {}), and 100 of them {:.1} s of CPU instead of {:.1}; never enforced: {}.\n",
