@@ -175,11 +175,13 @@ impl Pulse {
         now: Instant,
     ) -> Turn {
         let alike = discriminant(&self.health) == discriminant(&health);
-        self.leave_alone(asked, now);
         let (since, pause) = match &self.trouble {
             // Requests that were under way together fail together: one pause for all of them, the longest that is asked
             // for.
-            Some(trouble) if alike && trouble.probe_at > now => return Turn::None,
+            Some(trouble) if alike && trouble.probe_at > now => {
+                self.leave_alone(asked, now);
+                return Turn::None;
+            }
             Some(trouble) if alike => (trouble.since, trouble.pause * 2),
             Some(trouble) => (trouble.since, first),
             None => {
@@ -192,10 +194,10 @@ impl Pulse {
         let pause = pause.clamp(first, longest);
         let turn = if self.trouble.is_some() { Turn::None } else { Turn::Down };
         let wait = asked.filter(|asked| *asked >= first).unwrap_or(pause);
-        let asked_until = now + asked.unwrap_or_default();
-        let not_before = self.trouble.as_ref().map_or(asked_until, |trouble| trouble.not_before);
+        let not_before = self.trouble.as_ref().map_or(now, |trouble| trouble.not_before);
         let probe_at = not_before.max(now + wait);
         self.trouble = Some(Trouble { since, failed_at: now, pause, not_before, probe_at });
+        self.leave_alone(asked, now);
         self.health = health;
         turn
     }

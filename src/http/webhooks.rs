@@ -39,6 +39,7 @@ use crate::{
 const LARGEST_BODY: usize = 2 << 20;
 /// How long a body may take to arrive.
 const SLOWEST_BODY: Duration = Duration::from_secs(5);
+
 #[derive(Clone)]
 struct Receiver {
     routes: Routes,

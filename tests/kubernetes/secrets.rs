@@ -6,10 +6,20 @@ use std::{
 };
 
 use serde_json::json;
-use usher::policy::ObjectName;
+use usher::{engine::Catalog, livekit::Client, policy::ObjectName};
 use usher_testkit::{Cluster, ClusterOptions, eventually};
 
 use crate::room::{Room, SOON, field, list, policy, ready, secret, server};
+
+/// Waits until a server has another client than it had.
+async fn another_client(room: &Room, server: &ObjectName, before: &Catalog<Client>) {
+    eventually(SOON, "a new client", async || {
+        let now = room.now().unwrap();
+        let same = Arc::ptr_eq(&now.servers[server].view.service, &before.servers[server].view.service);
+        if same { Err("still the old one") } else { Ok(()) }
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_secret_takes_effect_at_once() {
@@ -22,12 +32,7 @@ async fn a_changed_secret_takes_effect_at_once() {
     let before = room.now().unwrap();
 
     cluster.apply(&list([secret(&namespace, "two")])).await;
-    eventually(SOON, "a new client", async || {
-        let now = room.now().unwrap();
-        let same = Arc::ptr_eq(&now.servers[&main].view.service, &before.servers[&main].view.service);
-        if same { Err("still the old one") } else { Ok(()) }
-    })
-    .await;
+    another_client(&room, &main, &before).await;
     room.policies(&main, &["a"]).await;
 
     cluster.kubectl(&["-n", &namespace, "delete", "secret", "keys"], None).await.ok();
@@ -129,12 +134,7 @@ async fn a_moment_without_the_right_says_and_changes_nothing_and_longer_is_said(
     cluster.kubectl(&bind, None).await.ok();
     cluster.apply(&list([secret(&namespace, "two")])).await;
     let main = ObjectName::new(&namespace, "main");
-    eventually(SOON, "a new client", async || {
-        let now = room.now().unwrap();
-        let same = Arc::ptr_eq(&now.servers[&main].view.service, &before.servers[&main].view.service);
-        if same { Err("still the old one") } else { Ok(()) }
-    })
-    .await;
+    another_client(&room, &main, &before).await;
     assert_eq!(room.writes(), writes);
 
     cluster.kubectl(&unbind, None).await.ok();

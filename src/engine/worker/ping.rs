@@ -68,13 +68,14 @@ impl<S: RoomService> Worker<S> {
             return self.silence.since + DOUBT;
         }
         let allowed = self.view.limits.rate.map_or(f64::INFINITY, |rate| f64::from(rate.per_second.get()));
-        let pause = match (self.role.leads(), self.pulse.answered_at()) {
+        let answered_at = self.pulse.answered_at();
+        let pause = match (self.role.leads(), answered_at) {
             (true, _) => SILENCE,
             (false, Some(_)) => pool::IDLE / 2,
             (false, None) => DOUBT,
         };
         let pause = pause.max(Duration::from_secs_f64(f64::from(SHARE) / allowed));
-        self.silence.since.max(self.pulse.answered_at().unwrap_or(self.silence.since)) + pause
+        self.silence.since.max(answered_at.unwrap_or(self.silence.since)) + pause
     }
 
     /// Whether to ask now.

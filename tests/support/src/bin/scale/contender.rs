@@ -1,9 +1,13 @@
 //! Who is measured, and how.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use usher_testkit::{Launch, Service, TestDir, cpu, figures::mebibytes, free_port, resident, scratch};
 
 use super::{
@@ -50,18 +54,34 @@ impl Contender {
     }
 }
 
+/// A server with who is there at first, and somebody who is to enforce and has not been started.
+struct Setting {
+    server: Server,
+    manifests: PathBuf,
+    service: Service,
+    /// Where the manifests are, as long as it is held.
+    _folder: TempDir,
+}
+
+impl Setting {
+    async fn of(contender: Contender, usher: &Path, extent: Extent) -> Self {
+        let folder = scratch("scale");
+        let port = free_port();
+        let webhooks = format!("http://127.0.0.1:{port}/webhooks/default/main");
+        let server = Server::start(usher, folder.path(), &webhooks, extent).await;
+        let manifests = folder.path().join("manifests");
+        manifests::write(&manifests, &server.url, extent);
+        let service = match contender {
+            Contender::Usher => operator(usher, &manifests, port),
+            Contender::Floor => floor::receiver(&server.url, port),
+        };
+        Self { server, manifests, service, _folder: folder }
+    }
+}
+
 /// Measures one contender on a server of its own.
 pub async fn measure(contender: Contender, usher: &Path, extent: Extent) -> Outcome {
-    let folder = scratch("scale");
-    let port = free_port();
-    let webhooks = format!("http://127.0.0.1:{port}/webhooks/default/main");
-    let mut server = Server::start(usher, folder.path(), &webhooks, extent).await;
-    let manifests = folder.path().join("manifests");
-    manifests::write(&manifests, &server.url, extent);
-    let service = match contender {
-        Contender::Usher => operator(usher, &manifests, port),
-        Contender::Floor => floor::receiver(&server.url, port),
-    };
+    let Setting { _folder, mut server, manifests, service } = Setting::of(contender, usher, extent).await;
 
     let begun = Timestamp::now();
     let (cold, change);
@@ -111,17 +131,12 @@ pub async fn measure(contender: Contender, usher: &Path, extent: Extent) -> Outc
 
 /// Memory of the operator under all policies with nobody there, in MiB.
 pub async fn alone(usher: &Path, extent: Extent) -> f64 {
-    let folder = scratch("scale");
-    let port = free_port();
     let nobody = Extent { participants: 0, ..extent };
-    let server = Server::start(usher, folder.path(), &format!("http://127.0.0.1:{port}"), nobody).await;
-    let manifests = folder.path().join("manifests");
-    manifests::write(&manifests, &server.url, extent);
-    let service = operator(usher, &manifests, port);
-    service.start().await;
+    let setting = Setting::of(Contender::Usher, usher, nobody).await;
+    setting.service.start().await;
     tokio::time::sleep(SETTLED).await;
-    let resident = mebibytes(resident(service.id()));
-    let _ = service.terminate(Duration::from_secs(20)).await;
+    let resident = mebibytes(resident(setting.service.id()));
+    let _ = setting.service.terminate(Duration::from_secs(20)).await;
     resident
 }
 

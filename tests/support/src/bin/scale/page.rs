@@ -73,8 +73,7 @@ pub fn text(results: &Results) -> String {
 
 /// What is kept of each participant.
 fn memory(results: &Results) -> String {
-    let usher = results.outcomes.iter().find(|outcome| outcome.contender == Contender::Usher);
-    let (Some(usher), Some(alone)) = (usher, results.alone) else { return String::new() };
+    let (Some(usher), Some(alone)) = (results.of(Contender::Usher), results.alone) else { return String::new() };
     let participants = results.extent.participants as f64;
     let kibibytes = |mebibytes: f64, participants: f64| (mebibytes - alone) * 1024.0 / participants;
     format!(
@@ -127,9 +126,7 @@ fn table<'a>(title: &str, rows: impl Iterator<Item = (Contender, &'a Phase)>) ->
 
 /// What was wanted beside what was measured.
 fn aims(results: &Results) -> String {
-    let Some(usher) = results.outcomes.iter().find(|outcome| outcome.contender == Contender::Usher) else {
-        return String::new();
-    };
+    let Some(usher) = results.of(Contender::Usher) else { return String::new() };
     let met = |met: bool| if met { "met" } else { "missed" };
     let resident = usher.cold.resident.max(usher.change.resident);
     let each = usher.joins.changes() as f64 / usher.joins.changed.max(1) as f64;

@@ -126,6 +126,10 @@ impl Results {
         Self { date: jiff::Zoned::now().date().to_string(), cores, extent, alone: None, outcomes: Vec::new() }
     }
 
+    pub fn of(&self, contender: Contender) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| outcome.contender == contender)
+    }
+
     fn path() -> PathBuf {
         repository().join("docs/benchmarks/scale.json")
     }
